@@ -1,0 +1,183 @@
+#include "lib/base/strings.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+namespace narthex {
+namespace strings_internal {
+
+void AppendPiece(std::string* out, int64_t value) {
+  char buffer[24];
+  const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
+  out->append(buffer, result.ptr);
+}
+
+void AppendPiece(std::string* out, uint64_t value) {
+  char buffer[24];
+  const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
+  out->append(buffer, result.ptr);
+}
+
+void AppendPiece(std::string* out, double value) {
+  char buffer[40];
+  const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
+  out->append(buffer, result.ptr);
+}
+
+}  // namespace strings_internal
+
+namespace {
+
+bool IsSpace(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
+}
+
+char LowerAscii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Decodes one rune at text[*i]; returns false on a byte that starts no valid sequence.
+bool DecodeRune(std::string_view text, size_t* i, uint32_t* rune, size_t* length) {
+  const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
+  const unsigned char first = byte(*i);
+  if (first < 0x80) {
+    *rune = first;
+    *length = 1;
+    return true;
+  }
+  const size_t need = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || *i + need > text.size()) return false;
+  uint32_t value = first & (0xFFu >> (need + 1));
+  for (size_t k = 1; k < need; ++k) {
+    if ((byte(*i + k) & 0xC0) != 0x80) return false;
+    value = (value << 6) | (byte(*i + k) & 0x3Fu);
+  }
+  constexpr uint32_t kMinimum[] = {0, 0, 0x80, 0x800, 0x10000};
+  if (value < kMinimum[need] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return false;
+  *rune = value;
+  *length = need;
+  return true;
+}
+
+}  // namespace
+
+std::string Join(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string out;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) out.append(separator);
+    out.append(parts[i]);
+  }
+  return out;
+}
+
+std::vector<std::string_view> Split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  size_t start = 0;
+  while (true) {
+    const size_t end = text.find(separator, start);
+    if (end == std::string_view::npos) break;
+    parts.push_back(text.substr(start, end - start));
+    start = end + 1;
+  }
+  parts.push_back(text.substr(start));
+  return parts;
+}
+
+std::string_view TrimSpace(std::string_view text) {
+  while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+std::string ToLowerAscii(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = LowerAscii(c);
+  return out;
+}
+
+bool EqualsIgnoreCaseAscii(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (LowerAscii(a[i]) != LowerAscii(b[i])) return false;
+  }
+  return true;
+}
+
+std::string Quote(std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (size_t i = 0; i < text.size();) {
+    const char c = text[i];
+    uint32_t rune = 0;
+    size_t length = 1;
+    if (!DecodeRune(text, &i, &rune, &length)) {
+      out += "\\x";
+      out += kHex[static_cast<unsigned char>(c) >> 4];
+      out += kHex[static_cast<unsigned char>(c) & 15];
+      ++i;
+      continue;
+    }
+    switch (c) {
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\a': out += "\\a"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      case '\v': out += "\\v"; break;
+      default:
+        if (rune < 0x20 || rune == 0x7f) {
+          out += "\\x";
+          out += kHex[rune >> 4];
+          out += kHex[rune & 15];
+        } else if (rune >= 0x80 && rune < 0xA1) {
+          out += "\\u00";
+          out += kHex[rune >> 4];
+          out += kHex[rune & 15];
+        } else {
+          out.append(text.substr(i, length));
+        }
+    }
+    i += length;
+  }
+  out += '"';
+  return out;
+}
+
+bool ParseInt64(std::string_view text, int64_t* value) {
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size();
+}
+
+bool ParseUint64(std::string_view text, uint64_t* value) {
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size();
+}
+
+bool ParseDouble(std::string_view text, double* value) {
+  std::string_view digits = text;
+  if (!digits.empty() && digits.front() == '+') {
+    digits.remove_prefix(1);
+    if (!digits.empty() && (digits.front() == '-' || digits.front() == '+')) return false;
+  }
+  if (digits.empty()) return false;
+  if (EqualsIgnoreCaseAscii(digits, "nan")) {
+    *value = std::numeric_limits<double>::quiet_NaN();
+    return true;
+  }
+  const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), *value);
+  if (result.ptr != digits.data() + digits.size()) return false;
+  if (result.ec == std::errc::result_out_of_range) {
+    // Too large is infinity and too small is zero, as Go's ParseFloat returns beside its range error.
+    return false;
+  }
+  return result.ec == std::errc();
+}
+
+absl::Status Annotate(const absl::Status& status, std::string_view context) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), ToAbsl(StrCat(context, ": ", Message(status))));
+}
+
+}  // namespace narthex
