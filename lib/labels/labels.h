@@ -24,9 +24,10 @@ struct LabelView {
   friend auto operator<=>(const LabelView&, const LabelView&) = default;
 };
 
-// An immutable label set: unique names in byte order, no empty values. One pointer to a shared, reference-counted block
-// that holds the strings and the hash, so copying and hashing cost nothing and equality is mostly a pointer or hash
-// comparison. Views stay valid as long as any copy of the set lives.
+// An immutable label set: unique names in byte order, no empty values. One pointer to a shared,
+// reference-counted block that holds the strings and the hash, so copying and hashing cost nothing
+// and equality is mostly a pointer or hash comparison. Views stay valid as long as any copy of the
+// set lives.
 //
 // Thread safety: as an int; copies of one set may be used from different threads.
 class Labels {
@@ -54,8 +55,8 @@ class Labels {
 
   // FastHash over the content; the same for equal sets within a process.
   uint64_t hash() const;
-  // FNV-1a over name 0xff value 0xff …, which is upstream's stable fingerprint (model.LabelSet.Fingerprint and labels.StableHash
-  // differ; this is LabelSet.Fingerprint).
+  // FNV-1a over name 0xff value 0xff …, which is upstream's stable fingerprint
+  // (model.LabelSet.Fingerprint and labels.StableHash differ; this is LabelSet.Fingerprint).
   uint64_t Fingerprint() const;
 
   class Iterator {
@@ -81,7 +82,8 @@ class Labels {
   Iterator begin() const { return {this, 0}; }
   Iterator end() const { return {this, size()}; }
 
-  // Upstream's labels.String(): {__name__="up", job="x"}; names that are no legacy label names are quoted.
+  // Upstream's labels.String(): {__name__="up", job="x"}; names that are no legacy label names are
+  // quoted.
   std::string ToString() const;
 
   friend bool operator==(const Labels& a, const Labels& b);

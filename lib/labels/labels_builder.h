@@ -2,6 +2,7 @@
 #define NARTHEX_LIB_LABELS_LABELS_BUILDER_H_
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,8 +12,9 @@
 
 namespace narthex {
 
-// Changes a label set: starts from a base, collects Set and Del, and makes the new set. Reset() keeps the memory, so one
-// builder serves a whole loop. An empty value is the same as Del. Thread safety: none.
+// Changes a label set: starts from a base, collects Set and Del, and makes the new set. Reset()
+// keeps the memory, so one builder serves a whole loop. An empty value is the same as Del. Thread
+// safety: none.
 class LabelsBuilder {
  public:
   LabelsBuilder() = default;
@@ -20,6 +22,7 @@ class LabelsBuilder {
 
   void Reset(const Labels& base);
   void Reset();  // From the empty set.
+  // The arguments may be views that Get() of this builder returned.
   void Set(std::string_view name, std::string_view value);
   void Del(std::string_view name);
   // Keeps (or drops) only the named labels; `names` need not be sorted.
@@ -32,9 +35,21 @@ class LabelsBuilder {
   Labels Build() const;
 
  private:
+  // Changes: the live ones are the first *_size_ elements, those behind them keep their memory for
+  // later.
+  using Pair = std::pair<std::string, std::string>;
+  Pair* FindSet(std::string_view name);
+  const Pair* FindSet(std::string_view name) const;
+  bool IsDeleted(std::string_view name) const;
+  // The labels of the base that are neither deleted nor set anew.
+  template <typename Visit>
+  void ForEachKept(Visit visit) const;
+
   Labels base_;
-  std::vector<std::pair<std::string, std::string>> set_;
+  std::vector<Pair> set_;
+  size_t set_size_ = 0;
   std::vector<std::string> deleted_;
+  size_t deleted_size_ = 0;
 };
 
 }  // namespace narthex

@@ -12,10 +12,12 @@ namespace narthex {
 enum class MatchType { kEqual, kNotEqual, kRegex, kNotRegex };
 std::string_view MatchTypeText(MatchType type);  // "=", "!=", "=~", "!~"
 
-// One condition on one label. A label that is not there has the value "". Immutable, cheap to copy, thread-safe.
+// One condition on one label. A label that is not there has the value "". Immutable, cheap to copy,
+// thread-safe.
 class Matcher {
  public:
-  static absl::StatusOr<Matcher> Create(MatchType type, std::string_view name, std::string_view value);
+  static absl::StatusOr<Matcher> Create(MatchType type, std::string_view name,
+                                        std::string_view value);
   static Matcher Equal(std::string_view name, std::string_view value);
 
   MatchType type() const { return type_; }
@@ -25,7 +27,8 @@ class Matcher {
   bool MatchesEmpty() const { return Matches(""); }
   // The expression of kRegex and kNotRegex: its literals() and prefix() let an index skip it.
   const Regex& regex() const { return regex_; }
-  // job="api", {"a.b"=~"x"}'s inner form: the name is quoted where it must be, the value always (Go quoting).
+  // job="api", {"a.b"=~"x"}'s inner form: the name is quoted where it must be, the value always (Go
+  // quoting).
   std::string ToString() const;
 
   friend bool operator==(const Matcher& a, const Matcher& b) {
@@ -35,6 +38,8 @@ class Matcher {
  private:
   Matcher(MatchType type, std::string_view name, std::string_view value, Regex regex)
       : type_(type), name_(name), value_(value), regex_(std::move(regex)) {}
+  bool MatchesRegex(std::string_view value) const;
+
   MatchType type_;
   std::string name_;
   std::string value_;
