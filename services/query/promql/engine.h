@@ -1,0 +1,101 @@
+#ifndef NARTHEX_SERVICES_QUERY_PROMQL_ENGINE_H_
+#define NARTHEX_SERVICES_QUERY_PROMQL_ENGINE_H_
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
+#include "lib/metrics/registry.h"
+#include "lib/storage/storage.h"
+#include "services/query/promql/ast.h"
+#include "services/query/promql/parser.h"
+#include "services/query/promql/value.h"
+
+namespace narthex::promql {
+
+struct EngineOptions {
+  uint64_t samples_max = 50'000'000;  // Held by one query at once.
+  absl::Duration timeout = absl::Minutes(2);
+  absl::Duration lookback_delta = absl::Minutes(5);
+  int concurrency_max = 20;  // Further queries wait for a place.
+  // The step of a subquery that names none: global.evaluation_interval.
+  absl::Duration subquery_step_default = absl::Minutes(1);
+  ParserOptions parser;
+  bool delayed_name_removal = false;
+  bool type_and_unit_labels = false;
+};
+
+struct QueryOptions {
+  absl::Duration lookback_delta = absl::ZeroDuration();  // Zero: the engine's.
+  absl::Duration timeout = absl::InfiniteDuration();     // Only lowers the engine's.
+  // Polled while the query waits and runs; true ends it with Cancelled. May be empty.
+  std::function<bool()> cancelled;
+  uint64_t series_max = 0;  // Handed to Select; 0 is no limit.
+};
+
+// Evaluates PromQL over a storage::Querier. Made once in App::Create; it holds no query state
+// between calls, only the places of running queries and its metrics.
+//
+// Errors: InvalidArgument for an expression that does not parse or cannot be asked as a range (the
+// HTTP API's bad_data), DeadlineExceeded, Cancelled, ResourceExhausted (too many samples) and
+// FailedPrecondition (execution errors); what the Querier answered is passed on with its code.
+//
+// Thread safety: all methods may be called from any thread; each query runs on its caller's thread.
+class Engine {
+ public:
+  // `clock` and `registry` must outlive the engine.
+  Engine(EngineOptions options, Clock* clock, metrics::Registry* registry);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const EngineOptions& options() const { return options_; }
+  // ParseExpr with the engine's switches.
+  absl::StatusOr<ExprPtr> Parse(std::string_view query) const;
+  // From the next query on; a reload calls it with global.evaluation_interval.
+  void SetSubqueryStepDefault(absl::Duration step);
+
+  // At one moment: any type of value.
+  absl::StatusOr<Result> Instant(storage::Querier* querier, std::string_view query, Timestamp time,
+                                 const QueryOptions& query_options = {});
+  absl::StatusOr<Result> Instant(storage::Querier* querier, const Expr& expr, Timestamp time,
+                                 const QueryOptions& query_options = {});
+
+  // At start, start + step, … up to and with `end`: always a Matrix. REQUIRES: start <= end,
+  // step_ms > 0.
+  absl::StatusOr<Result> Range(storage::Querier* querier, std::string_view query, Timestamp start,
+                               Timestamp end, int64_t step_ms,
+                               const QueryOptions& query_options = {});
+  absl::StatusOr<Result> Range(storage::Querier* querier, const Expr& expr, Timestamp start,
+                               Timestamp end, int64_t step_ms,
+                               const QueryOptions& query_options = {});
+
+ private:
+  class Place;  // One of concurrency_max, held while a query runs.
+  struct Metrics;
+  struct Bounds {
+    Timestamp start;
+    Timestamp end;
+    int64_t step_ms;
+    bool instant;
+  };
+  absl::StatusOr<Result> Run(storage::Querier* querier, const Expr& expr, const Bounds& bounds,
+                             const QueryOptions& query_options);
+
+  const EngineOptions options_;
+  Clock* const clock_;
+  const std::unique_ptr<Metrics> metrics_;
+
+  Mutex mu_;
+  CondVar place_free_;
+  int running_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Duration subquery_step_default_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace narthex::promql
+
+#endif  // NARTHEX_SERVICES_QUERY_PROMQL_ENGINE_H_
