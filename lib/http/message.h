@@ -14,7 +14,7 @@ class Headers {
  public:
   void Add(std::string_view name, std::string_view value) { fields_.emplace_back(name, value); }
   void Set(std::string_view name, std::string_view value);  // Replaces all of that name.
-  std::string_view Get(std::string_view name) const;  // The first, or "".
+  std::string_view Get(std::string_view name) const;        // The first, or "".
   bool Has(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
   friend bool operator==(const Headers&, const Headers&) = default;
@@ -38,15 +38,20 @@ class Params {
 
 // A request as a handler of the server sees it: complete, its body read.
 struct ServerRequest {
-  std::string method;      // GET POST PUT DELETE HEAD OPTIONS
-  std::string raw_path;    // As sent, still escaped, without the query.
-  std::string path;        // Unescaped.
+  std::string method;    // GET POST PUT DELETE HEAD OPTIONS
+  std::string raw_path;  // As sent, still escaped, without the query.
+  std::string path;      // Unescaped.
   std::string raw_query;
-  Params params;           // Form body first (POST application/x-www-form-urlencoded), then the URL's query.
-  std::vector<std::pair<std::string, std::string>> path_params;  // From the route pattern, unescaped: "/label/:name/values".
+  Params params;  // Form body first (POST, PUT application/x-www-form-urlencoded), then the URL's
+                  // query.
+  bool params_malformed =
+      false;          // A pair of the form or the query was dropped: bad escape or a ';'.
+  std::string route;  // Pattern of the route that took the request; "" when none did.
+  std::vector<std::pair<std::string, std::string>>
+      path_params;  // From the route pattern, unescaped: "/label/:name/values".
   Headers headers;
   std::string body;
-  std::string remote_address;  // "127.0.0.1:40000"
+  std::string remote_address;       // "127.0.0.1:40000"
   std::function<bool()> cancelled;  // True once the client has gone. Never empty.
   std::string_view PathParam(std::string_view name) const;
 };
@@ -68,11 +73,11 @@ struct ServerResponse {
 
 using Handler = std::function<ServerResponse(const ServerRequest&)>;
 
-// application/x-www-form-urlencoded (and URL queries), decoded as Go's url.ParseQuery: '+' is a space; false on a bad escape
-// or a ';' separator, with the good pairs added.
+// application/x-www-form-urlencoded (and URL queries), decoded as Go's url.ParseQuery: '+' is a
+// space; false on a bad escape or a ';' separator, with the good pairs added.
 bool ParseForm(std::string_view encoded, Params* params);
-std::string UrlEncodeQuery(std::string_view text);      // Go's url.QueryEscape.
-std::string UrlEncodePath(std::string_view segment);    // Go's url.PathEscape.
+std::string UrlEncodeQuery(std::string_view text);    // Go's url.QueryEscape.
+std::string UrlEncodePath(std::string_view segment);  // Go's url.PathEscape.
 bool UrlDecode(std::string_view text, bool plus_is_space, std::string* out);
 
 }  // namespace narthex::http

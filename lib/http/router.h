@@ -9,14 +9,16 @@
 
 namespace narthex::http {
 
-// Finds the handler of a request. A pattern is a path of segments; ":name" takes one segment, "*name" at the end takes the rest
-// (with its slashes). Literal segments win over ":name", that over "*name". Filled before the server starts, then read only.
+// Finds the handler of a request. A pattern is a path of segments; ":name" takes one segment,
+// "*name" at the end takes the rest (with its slashes). Literal segments win over ":name", that
+// over "*name". Filled before the server starts, then read only.
 class Router {
  public:
-  // `methods` like "GET" or "GET,POST". GET also answers HEAD. `limit_bytes` bounds the body.
+  // `methods` like "GET" or "GET,POST". GET also answers HEAD. `body_bytes_max` bounds the body.
   void Handle(std::string_view methods, std::string_view pattern, Handler handler,
               size_t body_bytes_max = size_t{32} << 20);
-  // 404 or 405 (with Allow) when there is no such route.
+  // 404 or 405 (with Allow) when there is no such route; OPTIONS of a path that has routes is 200
+  // with Allow.
   ServerResponse Dispatch(ServerRequest& request) const;
   // The body bound of the route, or 0 when there is none.
   size_t BodyBytesMax(std::string_view method, std::string_view raw_path) const;
@@ -30,7 +32,8 @@ class Router {
     size_t body_bytes_max;
   };
   const Route* Find(std::string_view method, std::string_view raw_path,
-                    std::vector<std::pair<std::string, std::string>>* path_params, std::string* allow) const;
+                    std::vector<std::pair<std::string, std::string>>* path_params,
+                    std::string* allow) const;
   std::vector<Route> routes_;
 };
 
