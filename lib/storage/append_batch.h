@@ -7,25 +7,28 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "lib/labels/labels.h"
 #include "lib/model/metadata.h"
 #include "lib/model/timestamp.h"
 
-// The packed columns of one atomic batch of samples (one scrape, or one rule evaluation), as they travel in Append and lie in
-// the spool. The layout is in append_batch.md. All integers are little-endian or LEB128.
+// The packed columns of one atomic batch of samples (one scrape, or one rule evaluation), as they
+// travel in Append and lie in the spool. The layout is in append_batch.md. All integers are
+// little-endian or LEB128.
 //
-//   u8 version = 1, then sections: uv tag, uv length, bytes. A reader refuses a batch with a section it does not know.
-//   tag 1 base:        sv timestamp_ms (the one timestamp of the batch)
+//   u8 version = 1, then sections: uv tag, uv length, bytes. A reader refuses a batch with a
+//   section it does not know. tag 1 base:        sv timestamp_ms (the one timestamp of the batch)
 //   tag 2 refs:        uv n, n x sv (ref - previous ref); ref 0 takes the next definition
 //   tag 3 values:      n x f64
-//   tag 4 definitions: uv count, count x (uv series number, uv label count, label count x (str name, str value))
-//   tag 5 timestamps:  n x sv (timestamp - base); present when some sample has its own timestamp
-//   tag 6 start_timestamps, tag 7 histograms, tag 8 exemplars, tag 9 metadata: their columns, when those features send them
+//   tag 4 definitions: uv count, count x (uv series number, uv label count, label count x (str
+//   name, str value)) tag 5 timestamps:  n x sv (timestamp - base); present when some sample has
+//   its own timestamp tag 6 start_timestamps, tag 7 histograms, tag 8 exemplars, tag 9 metadata:
+//   their columns, when those features send them
 namespace narthex::storage {
 
 using SeriesRef = uint64_t;  // Of a storage node, valid within its reference space. 0 is none.
-using SeriesNumber = uint64_t;  // Of a sender (a scraper's cache, a rule manager), from 1. 0 is none.
+using SeriesNumber =
+    uint64_t;  // Of a sender (a scraper's cache, a rule manager), from 1. 0 is none.
 
 // Builds one batch. Reused; thread safety: none.
 class AppendBatchWriter {
@@ -34,13 +37,16 @@ class AppendBatchWriter {
   // A sample of a series that the receiver knows. REQUIRES: ref != 0.
   void Add(SeriesRef ref, Timestamp timestamp, double value);
   // A sample of a series that the receiver must learn; it answers with the reference for `number`.
-  void AddWithDefinition(SeriesNumber number, const Labels& labels, Timestamp timestamp, double value);
+  void AddWithDefinition(SeriesNumber number, const Labels& labels, Timestamp timestamp,
+                         double value);
   size_t size() const { return values_.size(); }
   // Bytes of the finished batch, about.
   size_t size_bytes() const;
   std::string Finish() const;
 
  private:
+  void AddColumns(SeriesRef ref, Timestamp timestamp, double value);
+
   Timestamp base_ = 0;
   bool own_timestamps_ = false;
   std::vector<SeriesRef> refs_;
@@ -50,11 +56,13 @@ class AppendBatchWriter {
   uint64_t definition_count_ = 0;
 };
 
-// A decoded batch. The columns are parallel; `definitions` are taken in order by the samples whose ref is 0.
+// A decoded batch. The columns are parallel; `definitions` are taken in order by the samples whose
+// ref is 0.
 struct AppendBatch {
   struct Definition {
     SeriesNumber number = 0;
-    std::vector<LabelView> labels;  // Sorted, checked: unique, no empty values. Views into the decoded bytes.
+    std::vector<LabelView>
+        labels;  // Sorted, checked: unique, no empty values. Views into the decoded bytes.
   };
   Timestamp base_timestamp = 0;
   std::vector<SeriesRef> refs;
@@ -66,8 +74,9 @@ struct AppendBatch {
   }
 };
 
-// Decodes into `batch` (its memory is reused). The views point into `bytes`. Any malformed input is InvalidArgument that names the
-// section and offset; nothing is allocated beyond a small multiple of bytes.size().
+// Decodes into `batch` (its memory is reused). The views point into `bytes`. Any malformed input is
+// InvalidArgument that names the section and offset; nothing is allocated beyond a small multiple
+// of bytes.size().
 absl::Status DecodeAppendBatch(std::string_view bytes, AppendBatch* batch);
 
 }  // namespace narthex::storage

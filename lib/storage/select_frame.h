@@ -7,19 +7,22 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
+#include "lib/base/coding.h"
 #include "lib/chunkenc/chunk.h"
 #include "lib/labels/labels.h"
 #include "lib/model/timestamp.h"
 
-// A packed run of series in a Select answer: about a megabyte of encoded chunks or plain samples, all of one selector. The layout
-// is in select_frame.md:
+// A packed run of series in a Select answer: about a megabyte of encoded chunks or plain samples,
+// all of one selector. The layout is in select_frame.md:
 //
 //   u8 version = 1, then series until the end of the frame:
 //     uv series id (0: not in the id table; the labels follow: uv count, count x (str, str))
 //     u8 kind: 0 labels only, 1 chunks, 2 packed samples
-//     kind 1: uv chunk count, each: u8 encoding, sv min_time (delta to the previous chunk's min_time), uv max_time - min_time,
-//             uv visible samples, uv length, bytes; then uv deleted-interval count, each: sv min_time, uv max_time - min_time
+//     kind 1: uv chunk count, each: u8 encoding, sv min_time (delta to the previous chunk's
+//     min_time), uv max_time - min_time,
+//             uv visible samples, uv length, bytes; then uv deleted-interval count, each: sv
+//             min_time, uv max_time - min_time
 //     kind 2: uv count, each: sv timestamp (delta to the previous), f64 little-endian
 namespace narthex::storage {
 
@@ -27,7 +30,8 @@ struct SelectChunk {
   chunkenc::Encoding encoding = chunkenc::Encoding::kXor;
   Timestamp min_time = 0;
   Timestamp max_time = 0;  // Inclusive.
-  uint32_t visible_samples = 0;  // Samples after these belong to transactions that the reader must not see.
+  uint32_t visible_samples =
+      0;  // Samples after these belong to transactions that the reader must not see.
   std::string_view bytes;  // The chunk as in a block file, its sample count first.
 };
 
@@ -51,11 +55,14 @@ class SelectFrameWriter {
   std::string Take();  // The frame; the writer is clear afterwards.
 
  private:
+  void StartSeries(uint64_t id);
+
   std::string bytes_;
   size_t series_ = 0;
 };
 
-// Walks a frame; every malformed byte ends in InvalidArgument from status(). Views point into the frame.
+// Walks a frame; every malformed byte ends in InvalidArgument from status(). Views point into the
+// frame.
 class SelectFrameReader {
  public:
   explicit SelectFrameReader(std::string_view frame);
@@ -72,8 +79,14 @@ class SelectFrameReader {
 
  private:
   bool Fail(std::string_view what);
+  // Each returns false where the bytes are malformed.
+  bool ReadLabels(ByteReader* reader);
+  bool ReadChunks(ByteReader* reader);
+  bool ReadDeleted(ByteReader* reader);
+  bool ReadSamples(ByteReader* reader);
+
   std::string_view frame_;
-  size_t offset_ = 0;
+  size_t offset_ = 0;  // Of the next series.
   uint64_t id_ = 0;
   Kind kind_ = Kind::kLabelsOnly;
   std::vector<LabelView> labels_;

@@ -16,9 +16,10 @@
 #include "lib/model/sample_buffer.h"
 #include "lib/model/timestamp.h"
 
-// The two seams between engines and whatever stores samples: Appender to write and Querier to read. Implemented by the TSDB
-// head (services/storage/tsdb), by gRPC clients (lib/rpc/remote_storage), and by MemoryStorage in the tests, which is also
-// the model that the other two are checked against.
+// The two seams between engines and whatever stores samples: Appender to write and Querier to read.
+// Implemented by the TSDB head (services/storage/tsdb), by gRPC clients (lib/rpc/remote_storage),
+// and by MemoryStorage in the tests, which is also the model that the other two are checked
+// against.
 namespace narthex::storage {
 
 // Why a sample was refused. These are outcomes, not errors.
@@ -34,12 +35,14 @@ enum class Refusal : uint8_t {
 inline constexpr int kRefusalCount = 7;
 std::string_view RefusalName(Refusal refusal);  // "out_of_order", "duplicate", …
 
-// One transaction of samples; nothing is visible before Commit(). An Appender is used once. Thread safety: none.
+// One transaction of samples; nothing is visible before Commit(). An Appender is used once. Thread
+// safety: none.
 class Appender {
  public:
   virtual ~Appender() = default;
-  // A refused sample does not disturb the others. An append with the timestamp and value of the newest sample is accepted and
-  // changes nothing. A store that learns of refusals only at Commit() returns kNone here and counts them itself.
+  // A refused sample does not disturb the others. An append with the timestamp and value of the
+  // newest sample is accepted and changes nothing. A store that learns of refusals only at Commit()
+  // returns kNone here and counts them itself.
   virtual Refusal Append(const Labels& labels, Timestamp timestamp, double value) = 0;
   // After an error nothing of the transaction is stored.
   virtual absl::Status Commit() = 0;
@@ -48,14 +51,14 @@ class Appender {
 
 // What the query needs of a selection; a store may use it to do less, never to answer otherwise.
 struct SelectHints {
-  Timestamp start = 0;  // Inclusive. Samples outside start…end are not returned.
-  Timestamp end = 0;    // Inclusive.
-  int64_t step_ms = 0;  // 0 for an instant query.
+  Timestamp start = 0;   // Inclusive. Samples outside start…end are not returned.
+  Timestamp end = 0;     // Inclusive.
+  int64_t step_ms = 0;   // 0 for an instant query.
   int64_t range_ms = 0;  // Width of the range selector; 0 for an instant selector.
   // Only the newest sample at or before `end` is wanted (instant selector of an instant query).
   bool newest_only = false;
   bool labels_only = false;  // No samples wanted (series API).
-  std::string function;  // The surrounding function or aggregation; empty if none.
+  std::string function;      // The surrounding function or aggregation; empty if none.
   std::vector<std::string> grouping;
   bool by = false;
   size_t limit = 0;  // Series; 0 is no limit.
@@ -68,8 +71,8 @@ struct Selector {
 
 // Bounds of one Select, and how it answers.
 struct SelectOptions {
-  bool sorted = false;  // Series in label order.
-  uint64_t series_max = 0;   // Over all selectors; 0 is no limit. Passing it is ResourceExhausted.
+  bool sorted = false;      // Series in label order.
+  uint64_t series_max = 0;  // Over all selectors; 0 is no limit. Passing it is ResourceExhausted.
   uint64_t samples_max = 0;
   uint64_t bytes_max = 0;
   absl::Time deadline = absl::InfiniteFuture();
@@ -85,8 +88,8 @@ class SeriesSet {
   virtual bool Next() = 0;
   // REQUIRES: the last Next() returned true.
   virtual const Labels& labels() const = 0;
-  // Appends the samples of the current series within hints.start…hints.end to `out`, in time order, each timestamp once,
-  // staleness markers included. May be called once a series.
+  // Appends the samples of the current series within hints.start…hints.end to `out`, in time order,
+  // each timestamp once, staleness markers included. May be called once a series.
   virtual absl::Status ReadSamples(SampleBuffer* out) = 0;
   virtual absl::Status status() const = 0;
 };
@@ -94,19 +97,24 @@ class SeriesSet {
 // What one Select read, at one moment.
 struct SelectResult {
   std::vector<std::unique_ptr<SeriesSet>> sets;  // One a selector, in the order of the request.
-  std::vector<std::string> warnings;  // Partial answers of several stores.
+  std::vector<std::string> warnings;             // Partial answers of several stores.
 };
 
-// Reads. Thread safety: all methods may be called from any thread. The SeriesSets must not outlive the Querier.
+// Reads. Thread safety: all methods may be called from any thread. The SeriesSets must not outlive
+// the Querier.
 class Querier {
  public:
   virtual ~Querier() = default;
-  // All selectors of a query are read under one isolation state: no transaction is seen in part, and all of them see the same
-  // transactions. The sets may be read in any order, but reading them in request order needs the least memory.
-  virtual absl::StatusOr<SelectResult> Select(std::span<const Selector> selectors, const SelectOptions& options) = 0;
-  // Sorted, unique. An empty `matcher_sets` means all series; several sets are joined (OR). The time range is inclusive.
+  // All selectors of a query are read under one isolation state: no transaction is seen in part,
+  // and all of them see the same transactions. The sets may be read in any order, but reading them
+  // in request order needs the least memory.
+  virtual absl::StatusOr<SelectResult> Select(std::span<const Selector> selectors,
+                                              const SelectOptions& options) = 0;
+  // Sorted, unique. An empty `matcher_sets` means all series; several sets are joined (OR). The
+  // time range is inclusive.
   virtual absl::StatusOr<std::vector<std::string>> LabelNames(
-      std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time, Timestamp max_time) = 0;
+      std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,
+      Timestamp max_time) = 0;
   virtual absl::StatusOr<std::vector<std::string>> LabelValues(
       std::string_view name, std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,
       Timestamp max_time) = 0;
