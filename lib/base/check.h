@@ -4,16 +4,18 @@
 #include <cstdio>
 #include <cstdlib>
 
-// NARTHEX_CHECK(condition) ends the process with the place and the condition when the program itself is wrong; it stays on in
-// release builds. NARTHEX_DCHECK is the same for hot loops and is compiled out under NDEBUG. Neither may be reachable by input.
-#define NARTHEX_CHECK_FAILED(text)                                                     \
-  (std::fprintf(stderr, "%s:%d: CHECK failed: %s\n", __FILE__, __LINE__, text), std::fflush(stderr), \
-   std::abort())
+// NARTHEX_CHECK(condition) ends the process with the place and the condition when the program
+// itself is wrong; it stays on in release builds. NARTHEX_DCHECK is the same for hot loops and is
+// compiled out under NDEBUG. Neither may be reachable by input.
+#define NARTHEX_CHECK_FAILED(text)                                              \
+  (std::fprintf(stderr, "%s:%d: CHECK failed: %s\n", __FILE__, __LINE__, text), \
+   std::fflush(stderr), std::abort())
 
-#define NARTHEX_CHECK(condition) (static_cast<bool>(condition) ? (void)0 : NARTHEX_CHECK_FAILED(#condition))
-#define NARTHEX_CHECK_OK(expression)                                                    \
-  do {                                                                          \
-    const absl::Status narthex_check_status = (expression);                     \
+#define NARTHEX_CHECK(condition) \
+  (static_cast<bool>(condition) ? (void)0 : NARTHEX_CHECK_FAILED(#condition))
+#define NARTHEX_CHECK_OK(expression)                                                               \
+  do {                                                                                             \
+    const absl::Status narthex_check_status = (expression);                                        \
     if (!narthex_check_status.ok()) NARTHEX_CHECK_FAILED(narthex_check_status.ToString().c_str()); \
   } while (false)
 

@@ -6,8 +6,9 @@
 
 namespace narthex {
 
-// The source of time for everything that is not a benchmark: wall time, monotonic time, and waiting. Production uses
-// RealClock(); tests use FakeClock, where time moves only when the test says so.
+// The source of time for everything that is not a benchmark: wall time, monotonic time, and
+// waiting. Production uses RealClock(); tests use FakeClock, where time moves only when the test
+// says so.
 //
 // Thread safety: all methods may be called from any thread.
 class Clock {
@@ -16,8 +17,8 @@ class Clock {
   virtual absl::Time Now() const = 0;
   // Never goes back; comparable only with other values of the same Clock.
   virtual absl::Duration Monotonic() const = 0;
-  // Waits on `cv` (releasing `mu`) until it is signalled or `deadline` is reached; true when the deadline was reached.
-  // Like every condition variable it may wake for no reason.
+  // Waits on `cv` (releasing `mu`) until it is signalled or `deadline` is reached; true when the
+  // deadline was reached. Like every condition variable it may wake for no reason.
   virtual bool WaitUntil(Mutex* mu, CondVar* cv, absl::Time deadline) = 0;
 };
 

@@ -6,7 +6,8 @@
 
 namespace narthex {
 
-// XXH64 with seed 0: stable across processes, releases and machines, so it may be written to disk and shared by peers.
+// XXH64 with seed 0: stable across processes, releases and machines, so it may be written to disk
+// and shared by peers.
 uint64_t StableHash(std::string_view bytes);
 // Fowler-Noll-Vo 1a, 64 bits (upstream's fingerprints).
 uint64_t Fnv1a64(std::string_view bytes);

@@ -4,8 +4,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 
-// Mutex, MutexLock, ReaderMutexLock, WriterMutexLock and CondVar with Abseil's interface. Abseil is not instrumented
-// for ThreadSanitizer in this distribution, so under TSan they are made of the standard library's instead.
+// Mutex, MutexLock, ReaderMutexLock, WriterMutexLock and CondVar with Abseil's interface. Abseil is
+// not instrumented for ThreadSanitizer in this distribution, so under TSan they are made of the
+// standard library's instead.
 #if defined(__SANITIZE_THREAD__)
 #define NARTHEX_TSAN 1
 #elif defined(__has_feature)

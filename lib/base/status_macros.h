@@ -7,13 +7,14 @@
 #include "absl/status/statusor.h"
 
 // Returns from the enclosing function when `expression` is not OK.
-#define NARTHEX_RETURN_IF_ERROR(expression)                     \
-  do {                                                          \
-    absl::Status narthex_status = (expression);                 \
-    if (!narthex_status.ok()) return narthex_status;            \
+#define NARTHEX_RETURN_IF_ERROR(expression)          \
+  do {                                               \
+    absl::Status narthex_status = (expression);      \
+    if (!narthex_status.ok()) return narthex_status; \
   } while (false)
 
-// NARTHEX_ASSIGN_OR_RETURN(auto x, F()) evaluates F() to a StatusOr and either declares x or returns the error.
+// NARTHEX_ASSIGN_OR_RETURN(auto x, F()) evaluates F() to a StatusOr and either declares x or
+// returns the error.
 #define NARTHEX_ASSIGN_OR_RETURN(declaration, expression) \
   NARTHEX_ASSIGN_OR_RETURN_(NARTHEX_CONCAT_(narthex_status_or_, __LINE__), declaration, expression)
 

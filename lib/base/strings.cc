@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/base/utf8.h"
+
 namespace narthex {
 namespace strings_internal {
 
@@ -34,29 +36,6 @@ bool IsSpace(char c) {
 }
 
 char LowerAscii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-// Decodes one rune at text[*i]; returns false on a byte that starts no valid sequence.
-bool DecodeRune(std::string_view text, size_t* i, uint32_t* rune, size_t* length) {
-  const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
-  const unsigned char first = byte(*i);
-  if (first < 0x80) {
-    *rune = first;
-    *length = 1;
-    return true;
-  }
-  const size_t need = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || *i + need > text.size()) return false;
-  uint32_t value = first & (0xFFu >> (need + 1));
-  for (size_t k = 1; k < need; ++k) {
-    if ((byte(*i + k) & 0xC0) != 0x80) return false;
-    value = (value << 6) | (byte(*i + k) & 0x3Fu);
-  }
-  constexpr uint32_t kMinimum[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (value < kMinimum[need] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return false;
-  *rune = value;
-  *length = need;
-  return true;
-}
 
 }  // namespace
 
@@ -107,9 +86,9 @@ std::string Quote(std::string_view text) {
   std::string out = "\"";
   for (size_t i = 0; i < text.size();) {
     const char c = text[i];
-    uint32_t rune = 0;
     size_t length = 1;
-    if (!DecodeRune(text, &i, &rune, &length)) {
+    const char32_t rune = DecodeRune(text.substr(i), &length);
+    if (IsInvalidRune(rune, length)) {
       out += "\\x";
       out += kHex[static_cast<unsigned char>(c) >> 4];
       out += kHex[static_cast<unsigned char>(c) & 15];
@@ -117,15 +96,33 @@ std::string Quote(std::string_view text) {
       continue;
     }
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\a': out += "\\a"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\v': out += "\\v"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\a':
+        out += "\\a";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\v':
+        out += "\\v";
+        break;
       default:
         if (rune < 0x20 || rune == 0x7f) {
           out += "\\x";
@@ -169,7 +166,8 @@ bool ParseDouble(std::string_view text, double* value) {
   const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), *value);
   if (result.ptr != digits.data() + digits.size()) return false;
   if (result.ec == std::errc::result_out_of_range) {
-    // Too large is infinity and too small is zero, as Go's ParseFloat returns beside its range error.
+    // Too large is infinity and too small is zero, as Go's ParseFloat returns beside its range
+    // error.
     return false;
   }
   return result.ec == std::errc();

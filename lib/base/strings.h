@@ -11,8 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
-// Strings and status messages in std::string_view. Abseil is built here with a string_view of its own, and this header
-// is the one place that converts between the two. All functions are pure and thread-safe.
+// Strings and status messages in std::string_view. Abseil is built here with a string_view of its
+// own, and this header is the one place that converts between the two. All functions are pure and
+// thread-safe.
 namespace narthex {
 
 inline absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
@@ -69,7 +70,8 @@ std::string Quote(std::string_view text);
 // The whole of `text` as a number; nothing on trailing bytes, overflow or an empty text.
 bool ParseInt64(std::string_view text, int64_t* value);
 bool ParseUint64(std::string_view text, uint64_t* value);
-bool ParseDouble(std::string_view text, double* value);  // Also "Inf", "+Inf", "-Inf", "NaN" in any case.
+bool ParseDouble(std::string_view text,
+                 double* value);  // Also "Inf", "+Inf", "-Inf", "NaN" in any case.
 
 inline std::string_view Message(const absl::Status& status) { return FromAbsl(status.message()); }
 // Puts `context` and ": " before the message; OK stays OK.

@@ -11,12 +11,14 @@
 
 namespace narthex {
 
-// Set once; every loop that waits takes one. Thread safety: all methods may be called from any thread.
+// Set once; every loop that waits takes one. Thread safety: all methods may be called from any
+// thread.
 class StopSignal {
  public:
   void Set();
   bool stopped() const { return stopped_.load(std::memory_order_acquire); }
-  // Waits until Set() or until `timeout` has passed; true when stopped. Real time: engines wait on their Clock.
+  // Waits until Set() or until `timeout` has passed; true when stopped. Real time: engines wait on
+  // their Clock.
   bool WaitFor(absl::Duration timeout);
 
  private:
@@ -25,8 +27,8 @@ class StopSignal {
   CondVar cv_;
 };
 
-// A joining thread with a name (shown by ps and gdb, cut at 15 bytes). The destructor joins, so the owner must have told
-// the body to end. The only place, with WorkerPool, that starts threads.
+// A joining thread with a name (shown by ps and gdb, cut at 15 bytes). The destructor joins, so the
+// owner must have told the body to end. The only place, with WorkerPool, that starts threads.
 class Thread {
  public:
   Thread() = default;

@@ -16,6 +16,10 @@ bool IsValidUtf8(std::string_view text);
 // The rune at the start of `text` and its length; (kReplacementRune, 1) for a bad byte. REQUIRES:
 // !text.empty().
 char32_t DecodeRune(std::string_view text, size_t* length);
+// True when DecodeRune() met a bad byte (a real U+FFFD has length 3).
+inline bool IsInvalidRune(char32_t rune, size_t length) {
+  return rune == kReplacementRune && length == 1;
+}
 // Surrogates and numbers out of range are written as kReplacementRune.
 void AppendRune(std::string* out, char32_t rune);
 size_t RuneCount(std::string_view text);
