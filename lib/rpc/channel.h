@@ -10,8 +10,9 @@ class Channel;
 
 namespace narthex::rpc {
 
-// A lazily connecting channel to host:port or unix:/path; reconnects by itself (backoff 100 ms to 5 s), keepalive 20 s, messages
-// up to 64 MiB. Each call makes a connection of its own: use one for bulk and one for interactive calls.
+// A lazily connecting channel to host:port or unix:/path; reconnects by itself (backoff 100 ms to 5
+// s), keepalive 20 s, messages up to 64 MiB. Each call makes a connection of its own: use one for
+// bulk and one for interactive calls.
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint);
 
 }  // namespace narthex::rpc

@@ -19,16 +19,17 @@ struct ServerOptions {
   int streams_max = 64;  // Long-lived streams expected; threads are sized as streams plus a margin.
 };
 
-// A gRPC server (sync API) with the standard health and reflection services; messages up to 64 MiB; tolerant of clients
-// that ping every 5 s.
+// A gRPC server (sync API) with the standard health and reflection services; messages up to 64 MiB;
+// tolerant of clients that ping every 5 s.
 //
-// Create() binds and serves health as NOT_SERVING ("alive, not yet ready"); the services answer from the start and must say
-// FailedPrecondition or Unavailable themselves until they can do more. Stop() refuses new calls, gives running ones `grace`, then
-// cancels them; a handler that blocks must watch ServerContext::IsCancelled(). Services must outlive the server.
+// Create() binds and serves health as NOT_SERVING ("alive, not yet ready"); the services answer
+// from the start and must say FailedPrecondition or Unavailable themselves until they can do more.
+// Stop() refuses new calls, gives running ones `grace`, then cancels them; a handler that blocks
+// must watch ServerContext::IsCancelled(). Services must outlive the server.
 class Server {
  public:
-  static absl::StatusOr<std::unique_ptr<Server>> Create(const ServerOptions& options,
-                                                        const std::vector<grpc::Service*>& services);
+  static absl::StatusOr<std::unique_ptr<Server>> Create(
+      const ServerOptions& options, const std::vector<grpc::Service*>& services);
   ~Server();
   void SetReady(bool ready);  // The health service, for "" and each service name.
   void Stop(absl::Duration grace);
