@@ -1,0 +1,485 @@
+#include "lib/rpc/remote_storage.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "lib/base/coding.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/strings.h"
+#include "lib/chunkenc/xor_chunk.h"
+#include "lib/rpc/channel.h"
+#include "lib/rpc/convert.h"
+#include "lib/rpc/label_cache.h"
+#include "lib/rpc/response_stream.h"
+#include "lib/rpc/unary_call.h"
+#include "lib/storage/select_frame.h"
+#include "narthex/v1/storage.grpc.pb.h"
+
+namespace narthex::rpc {
+namespace {
+
+using storage::DeletedInterval;
+using storage::SelectChunk;
+using storage::SelectFrameReader;
+
+// Reads the label sets of a Labels answer, one call of Next() a set.
+class LabelSetReader {
+ public:
+  explicit LabelSetReader(std::string_view bytes) : bytes_(bytes) {}
+  bool done() const { return bytes_.done(); }
+
+  // InvalidArgument for malformed bytes. The empty set stands for an id that is gone.
+  absl::StatusOr<Labels> Next() {
+    uint64_t count = 0;
+    if (!bytes_.ReadUvarint(&count)) return InvalidArgument("labels answer: no label count");
+    views_.clear();
+    for (uint64_t i = 0; i < count; ++i) {
+      LabelView label;
+      if (!bytes_.ReadLengthPrefixed(&label.name) || !bytes_.ReadLengthPrefixed(&label.value)) {
+        return InvalidArgument("labels answer: a label is cut off");
+      }
+      if (label.value.empty() || (!views_.empty() && views_.back().name >= label.name)) {
+        return InvalidArgument("labels answer: names are not sorted, or a value is empty");
+      }
+      views_.push_back(label);
+    }
+    return Labels::FromSorted(views_);
+  }
+
+ private:
+  ByteReader bytes_;
+  std::vector<LabelView> views_;
+};
+
+// Puts `addition` into the samples of `out` from `base` on. Of two samples at one time the one in
+// `out` stays.
+void MergeInto(const SampleBuffer& addition, size_t base, SampleBuffer* out) {
+  SampleBuffer old;
+  old.Reserve(out->size() - base);
+  for (size_t i = base; i < out->size(); ++i) old.Append(out->timestamps()[i], out->values()[i]);
+  out->Resize(base);
+  size_t a = 0;
+  size_t b = 0;
+  while (a < old.size() || b < addition.size()) {
+    const bool take_old =
+        b == addition.size() || (a < old.size() && old.timestamps()[a] <= addition.timestamps()[b]);
+    if (take_old) {
+      if (b < addition.size() && old.timestamps()[a] == addition.timestamps()[b]) ++b;
+      out->Append(old.timestamps()[a], old.values()[a]);
+      ++a;
+    } else {
+      out->Append(addition.timestamps()[b], addition.values()[b]);
+      ++b;
+    }
+  }
+}
+
+void Delete(std::span<const DeletedInterval> deleted, size_t base, SampleBuffer* out) {
+  if (deleted.empty()) return;
+  size_t kept = base;
+  for (size_t i = base; i < out->size(); ++i) {
+    const Timestamp timestamp = out->timestamps()[i];
+    const bool gone = std::any_of(deleted.begin(), deleted.end(), [&](const DeletedInterval& d) {
+      return timestamp >= d.min_time && timestamp <= d.max_time;
+    });
+    if (gone) continue;
+    out->mutable_timestamps()[kept] = timestamp;
+    out->mutable_values()[kept] = out->values()[i];
+    ++kept;
+  }
+  out->Resize(kept);
+}
+
+// Appends the visible samples of `chunks` within min_time…max_time. Chunks mostly follow one
+// another and are decoded in place; one that overlaps what is there already is merged in.
+absl::Status DecodeChunks(std::span<const SelectChunk> chunks, Timestamp min_time,
+                          Timestamp max_time, SampleBuffer* out) {
+  const size_t base = out->size();
+  SampleBuffer overlap;
+  for (const SelectChunk& chunk : chunks) {
+    if (chunk.visible_samples == 0 || chunk.max_time < min_time || chunk.min_time > max_time) {
+      continue;
+    }
+    if (chunk.encoding != chunkenc::Encoding::kXor) {
+      return absl::UnimplementedError(ToAbsl(
+          StrCat("chunk encoding ", static_cast<int>(chunk.encoding), " cannot be read yet")));
+    }
+    const bool follows = out->size() == base || out->timestamps()[out->size() - 1] < chunk.min_time;
+    SampleBuffer* const target = follows ? out : &overlap;
+    overlap.Clear();
+    NARTHEX_RETURN_IF_ERROR(
+        chunkenc::XorDecode(chunk.bytes, chunk.visible_samples, min_time, max_time, target));
+    if (!follows) MergeInto(overlap, base, out);
+  }
+  return absl::OkStatus();
+}
+
+void FillSelector(const storage::Selector& selector, v1::SelectSelector* proto) {
+  const storage::SelectHints& hints = selector.hints;
+  ToProto(selector.matchers, proto->mutable_matchers());
+  proto->set_min_time_ms(hints.start);
+  proto->set_max_time_ms(hints.end);
+  proto->set_step_ms(hints.step_ms);
+  proto->set_range_ms(hints.range_ms);
+  proto->set_newest_only(hints.newest_only);
+  proto->set_labels_only(hints.labels_only);
+  proto->set_function(hints.function);
+  for (const std::string& name : hints.grouping) proto->add_grouping(name);
+  proto->set_by(hints.by);
+  proto->set_limit(hints.limit);
+}
+
+void FillMatcherSets(std::span<const std::vector<Matcher>> matcher_sets,
+                     google::protobuf::RepeatedPtrField<v1::MatcherSet>* proto) {
+  for (const std::vector<Matcher>& matchers : matcher_sets) {
+    ToProto(matchers, proto->Add()->mutable_matchers());
+  }
+}
+
+std::vector<std::string> TakeStrings(google::protobuf::RepeatedPtrField<std::string>* proto) {
+  return {std::make_move_iterator(proto->begin()), std::make_move_iterator(proto->end())};
+}
+
+}  // namespace
+
+// The connection, and what is kept from call to call.
+class RemoteQuerier::Node {
+ public:
+  explicit Node(RemoteQuerierOptions options)
+      : options_(std::move(options)),
+        channel_(MakeChannel(options_.endpoint)),
+        stub_(v1::Storage::NewStub(channel_)),
+        cache_(options_.label_cache_bytes_max) {}
+
+  const RemoteQuerierOptions& options() const { return options_; }
+  v1::Storage::Stub* stub() { return stub_.get(); }
+  LabelCache& cache() { return cache_; }
+
+  absl::Status Named(const absl::Status& status) const {
+    return Annotate(status, StrCat("storage ", options_.endpoint));
+  }
+
+  void Wake() { WakeChannel(channel_.get()); }
+
+  // Runs a call with one answer.
+  template <typename Request, typename Response>
+  absl::Status Call(grpc::Status (v1::Storage::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                              Response*),
+                    const Request& request, Response* response) {
+    return UnaryCall(channel_.get(), stub_.get(), method, StrCat("storage ", options_.endpoint),
+                     options_.call_timeout, request, response);
+  }
+
+  // The label sets of `ids` into *labels, from the cache where they are there. Id 0 is left alone.
+  absl::Status Resolve(const std::string& space, std::span<const uint64_t> ids,
+                       const storage::SelectOptions& options, std::vector<Labels>* labels) {
+    std::vector<size_t> missing;
+    cache_.Find(space, ids, labels, &missing);
+    if (missing.empty()) return absl::OkStatus();
+    v1::LabelsRequest request;
+    request.set_reference_space(space);
+    request.mutable_id_deltas()->Reserve(static_cast<int>(missing.size()));
+    uint64_t previous = 0;
+    for (const size_t i : missing) {
+      request.add_id_deltas(static_cast<int64_t>(ids[i] - previous));
+      previous = ids[i];
+    }
+    ResponseStream<v1::LabelsResponse> stream(
+        [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+          return stub_->PrepareAsyncLabels(context, request, queue);
+        },
+        options.deadline, options.cancelled);
+    std::vector<uint64_t> found_ids;
+    std::vector<Labels> found;
+    found_ids.reserve(missing.size());
+    found.reserve(missing.size());
+    v1::LabelsResponse response;
+    while (stream.Read(&response)) {
+      LabelSetReader reader(response.labels());
+      while (!reader.done()) {
+        if (found.size() == missing.size()) return Named(DataLoss("labels answer: too many sets"));
+        absl::StatusOr<Labels> next = reader.Next();
+        if (!next.ok()) return Named(DataLoss(Message(next.status())));
+        const size_t i = missing[found.size()];
+        if (next->empty()) {
+          // Ids are never used again, so nothing wrong can be answered; the series was dropped a
+          // moment ago.
+          return Named(Unavailable("series ", ids[i], " was dropped while it was read; ask again"));
+        }
+        (*labels)[i] = *next;
+        found_ids.push_back(ids[i]);
+        found.push_back(*std::move(next));
+      }
+    }
+    if (absl::IsFailedPrecondition(stream.status())) {
+      return Named(Unavailable("the node was restarted while it was read; ask again"));
+    }
+    NARTHEX_RETURN_IF_ERROR(Named(stream.status()));
+    if (found.size() != missing.size()) {
+      return Named(DataLoss("labels answer: ", found.size(), " sets for ", missing.size(), " ids"));
+    }
+    cache_.Insert(space, found_ids, found);
+    return absl::OkStatus();
+  }
+
+ private:
+  // Constant after construction.
+  const RemoteQuerierOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::Storage::Stub> stub_;
+  // Synchronises itself.
+  LabelCache cache_;
+};
+
+// The answer to one Select: hands each set its frames and keeps those of others until they are
+// asked for.
+//
+// Thread safety: none; it belongs to the thread that reads the sets.
+class RemoteQuerier::Stream {
+ public:
+  Stream(std::shared_ptr<Node> node, std::span<const storage::Selector> selectors,
+         const storage::SelectOptions& options)
+      : node_(std::move(node)),
+        options_(options),
+        buffer_bytes_max_(options.bytes_max != 0 ? options.bytes_max
+                                                 : node_->options().buffer_bytes_max),
+        queues_(selectors.size()) {
+    for (const storage::Selector& selector : selectors) {
+      FillSelector(selector, request_.add_selectors());
+    }
+    request_.set_sorted(options.sorted);
+    request_.set_series_max(options.series_max);
+    request_.set_samples_max(options.samples_max);
+    request_.set_bytes_max(options.bytes_max);
+  }
+
+  // Sends the request and waits for the header.
+  absl::Status Open() {
+    node_->Wake();
+    responses_.emplace(
+        [this](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+          return node_->stub()->PrepareAsyncSelect(context, request_, queue);
+        },
+        options_.deadline, options_.cancelled);
+    v1::SelectResponse response;
+    if (!responses_->Read(&response)) {
+      ended_ = true;
+      status_ = node_->Named(responses_->status());
+      if (status_.ok()) status_ = node_->Named(DataLoss("the answer has no header"));
+      return status_;
+    }
+    if (!response.has_header()) return node_->Named(DataLoss("the answer has no header"));
+    space_ = response.header().reference_space();
+    return absl::OkStatus();
+  }
+
+  // The next frame of set `selector`; nothing at its end or after an error (see status()).
+  std::optional<std::string> NextFrame(size_t selector) {
+    Queue& queue = queues_[selector];
+    while (queue.frames.empty() && !ended_ && reading_ <= selector) ReadOne();
+    if (queue.frames.empty()) return std::nullopt;
+    std::string frame = std::move(queue.frames.front());
+    queue.frames.pop_front();
+    buffered_bytes_ -= frame.size();
+    return frame;
+  }
+
+  // The set will not be read any further.
+  void Abandon(size_t selector) {
+    Queue& queue = queues_[selector];
+    for (const std::string& frame : queue.frames) buffered_bytes_ -= frame.size();
+    queue.frames.clear();
+    queue.abandoned = true;
+  }
+
+  absl::Status Resolve(std::span<const uint64_t> ids, std::vector<Labels>* labels) {
+    return node_->Resolve(space_, ids, options_, labels);
+  }
+  absl::Status Named(const absl::Status& status) const { return node_->Named(status); }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  struct Queue {
+    std::deque<std::string> frames;
+    bool abandoned = false;
+  };
+
+  void End(absl::Status status) {
+    ended_ = true;
+    status_ = std::move(status);
+    responses_.reset();
+  }
+
+  void ReadOne() {
+    v1::SelectResponse response;
+    if (!responses_->Read(&response)) return End(node_->Named(responses_->status()));
+    if (!response.has_frame()) return End(node_->Named(DataLoss("a second header")));
+    const size_t selector = response.frame().selector();
+    if (selector < reading_ || selector >= queues_.size()) {
+      return End(node_->Named(DataLoss("a frame of selector ", selector, " after ", reading_)));
+    }
+    reading_ = selector;
+    Queue& queue = queues_[selector];
+    if (queue.abandoned) return;
+    buffered_bytes_ += response.frame().series().size();
+    if (buffered_bytes_ > buffer_bytes_max_) {
+      return End(node_->Named(ResourceExhausted("the query needs more than ", buffer_bytes_max_,
+                                                " bytes of series at once")));
+    }
+    queue.frames.push_back(std::move(*response.mutable_frame()->mutable_series()));
+  }
+
+  // Constant after construction.
+  const std::shared_ptr<Node> node_;
+  const storage::SelectOptions options_;
+  const uint64_t buffer_bytes_max_;
+  v1::SelectRequest request_;
+
+  std::optional<ResponseStream<v1::SelectResponse>> responses_;
+  std::string space_;
+  std::vector<Queue> queues_;
+  uint64_t buffered_bytes_ = 0;
+  size_t reading_ = 0;  // The selector of the last frame; those before it are complete.
+  bool ended_ = false;
+  absl::Status status_;
+};
+
+// One selector's series out of the shared stream.
+class RemoteQuerier::Set : public storage::SeriesSet {
+ public:
+  Set(std::shared_ptr<Stream> stream, size_t selector, Timestamp min_time, Timestamp max_time)
+      : stream_(std::move(stream)), selector_(selector), min_time_(min_time), max_time_(max_time) {}
+  ~Set() override { stream_->Abandon(selector_); }
+
+  bool Next() override {
+    if (!status_.ok()) return false;
+    while (true) {
+      if (reader_.has_value() && reader_->Next()) {
+        ++position_;
+        return true;
+      }
+      if (!OpenFrame()) return false;
+    }
+  }
+
+  const Labels& labels() const override { return frame_labels_[position_]; }
+
+  absl::Status ReadSamples(SampleBuffer* out) override {
+    const size_t base = out->size();
+    switch (reader_->kind()) {
+      case SelectFrameReader::Kind::kLabelsOnly:
+        return absl::OkStatus();
+      case SelectFrameReader::Kind::kSamples:
+        for (size_t i = 0; i < reader_->timestamps().size(); ++i) {
+          const Timestamp timestamp = reader_->timestamps()[i];
+          if (timestamp < min_time_ || timestamp > max_time_) continue;
+          out->Append(timestamp, reader_->values()[i]);
+        }
+        return absl::OkStatus();
+      case SelectFrameReader::Kind::kChunks:
+        break;
+    }
+    NARTHEX_RETURN_IF_ERROR(
+        stream_->Named(DecodeChunks(reader_->chunks(), min_time_, max_time_, out)));
+    Delete(reader_->deleted(), base, out);
+    return absl::OkStatus();
+  }
+
+  absl::Status status() const override { return status_; }
+
+ private:
+  // Takes the next frame and finds the labels of all its series at once. False at the end or on an
+  // error.
+  bool OpenFrame() {
+    reader_.reset();
+    std::optional<std::string> frame = stream_->NextFrame(selector_);
+    if (!frame.has_value()) {
+      status_ = stream_->status();
+      return false;
+    }
+    frame_ = *std::move(frame);
+    frame_labels_.clear();
+    std::vector<uint64_t> ids;
+    SelectFrameReader scan(frame_);
+    while (scan.Next()) {
+      ids.push_back(scan.id());
+      frame_labels_.push_back(scan.id() == 0 ? Labels::FromSorted(scan.labels()) : Labels());
+    }
+    status_ = scan.status().ok() ? stream_->Resolve(ids, &frame_labels_)
+                                 : stream_->Named(DataLoss(Message(scan.status())));
+    if (!status_.ok()) return false;
+    reader_.emplace(frame_);
+    position_ = static_cast<size_t>(-1);
+    return true;
+  }
+
+  // Constant after construction.
+  const std::shared_ptr<Stream> stream_;
+  const size_t selector_;
+  const Timestamp min_time_;
+  const Timestamp max_time_;
+
+  // The present frame; reader_ views it.
+  std::string frame_;
+  std::vector<Labels> frame_labels_;
+  std::optional<SelectFrameReader> reader_;
+  size_t position_ = 0;  // Of the present series in frame_labels_.
+  absl::Status status_;
+};
+
+RemoteQuerier::RemoteQuerier(RemoteQuerierOptions options)
+    : node_(std::make_shared<Node>(std::move(options))) {}
+
+RemoteQuerier::~RemoteQuerier() = default;
+
+absl::StatusOr<storage::SelectResult> RemoteQuerier::Select(
+    std::span<const storage::Selector> selectors, const storage::SelectOptions& options) {
+  storage::SelectResult result;
+  if (selectors.empty()) return result;
+  const auto stream = std::make_shared<Stream>(node_, selectors, options);
+  NARTHEX_RETURN_IF_ERROR(stream->Open());
+  for (size_t i = 0; i < selectors.size(); ++i) {
+    result.sets.push_back(
+        std::make_unique<Set>(stream, i, selectors[i].hints.start, selectors[i].hints.end));
+  }
+  return result;
+}
+
+absl::StatusOr<std::vector<std::string>> RemoteQuerier::LabelNames(
+    std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time, Timestamp max_time) {
+  v1::LabelNamesRequest request;
+  FillMatcherSets(matcher_sets, request.mutable_matcher_sets());
+  request.set_min_time_ms(min_time);
+  request.set_max_time_ms(max_time);
+  v1::LabelNamesResponse response;
+  NARTHEX_RETURN_IF_ERROR(node_->Call(&v1::Storage::Stub::LabelNames, request, &response));
+  return TakeStrings(response.mutable_names());
+}
+
+absl::StatusOr<std::vector<std::string>> RemoteQuerier::LabelValues(
+    std::string_view name, std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,
+    Timestamp max_time) {
+  v1::LabelValuesRequest request;
+  request.set_name(name.data(), name.size());
+  FillMatcherSets(matcher_sets, request.mutable_matcher_sets());
+  request.set_min_time_ms(min_time);
+  request.set_max_time_ms(max_time);
+  v1::LabelValuesResponse response;
+  NARTHEX_RETURN_IF_ERROR(node_->Call(&v1::Storage::Stub::LabelValues, request, &response));
+  return TakeStrings(response.mutable_values());
+}
+
+absl::Status RemoteQuerier::Reload() {
+  v1::ReloadResponse response;
+  return node_->Call(&v1::Storage::Stub::Reload, v1::ReloadRequest(), &response);
+}
+
+const std::string& RemoteQuerier::endpoint() const { return node_->options().endpoint; }
+
+size_t RemoteQuerier::cached_labels() const { return node_->cache().size(); }
+
+}  // namespace narthex::rpc
