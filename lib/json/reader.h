@@ -10,13 +10,14 @@
 
 namespace narthex::json {
 
-// A parsed JSON value. Objects keep the order of their members; of a repeated member Find() gives the last, as Go does.
+// A parsed JSON value. Objects keep the order of their members; of a repeated member Find() gives
+// the last, as Go does.
 struct Value {
   enum class Type { kNull, kBool, kNumber, kString, kArray, kObject };
   Type type = Type::kNull;
   bool boolean = false;
   double number = 0;
-  std::string text;  // The string, or the number as it was written.
+  std::string text;  // The string; of a number its shortest form.
   std::vector<Value> array;
   std::vector<std::pair<std::string, Value>> object;
 

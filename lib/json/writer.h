@@ -7,8 +7,9 @@
 
 namespace narthex::json {
 
-// Appends JSON text to a string; places commas itself. HTML characters (< > &) and U+2028/9 are escaped as Go's encoder does, invalid
-// UTF-8 becomes U+FFFD. REQUIRES: calls nest properly and a Key() precedes each value in an object. Thread safety: none.
+// Appends JSON text to a string; places commas itself. HTML characters (< > &) and U+2028/9 are
+// escaped as Go's encoder does, invalid UTF-8 becomes U+FFFD. REQUIRES: calls nest properly and a
+// Key() precedes each value in an object. Thread safety: none.
 class Writer {
  public:
   explicit Writer(std::string* out) : out_(out) {}

@@ -1,0 +1,95 @@
+#include <unistd.h>
+
+#include <string>
+
+#include "catch2/catch.hpp"
+#include "lib/base/strings.h"
+#include "lib/io/file_system.h"
+#include "tests/support/temp_dir.h"
+
+namespace narthex::io {
+namespace {
+
+TEST_CASE("What is appended is there at once, and truncation goes on at the cut") {
+  TempDir dir;
+  FileSystem* fs = PosixFileSystem();
+  auto file = *fs->Create(dir.File("a"));
+  CHECK(file->Append("hello world").ok());
+  CHECK(*fs->ReadFile(dir.File("a")) == "hello world");
+  CHECK(file->Truncate(5).ok());
+  CHECK(file->Append("!").ok());
+  CHECK(file->Sync().ok());
+  CHECK(file->Close().ok());
+  CHECK(*fs->ReadFile(dir.File("a")) == "hello!");
+  auto again = *fs->OpenAppend(dir.File("a"));
+  CHECK(again->Append("?").ok());
+  std::string read;
+  auto random = *fs->OpenRead(dir.File("a"));
+  CHECK(random->Read(5, 100, &read).ok());
+  CHECK(read == "!?");
+  CHECK(*random->Size() == 7);
+  CHECK((*fs->Map(dir.File("a")))->bytes() == "hello!?");
+}
+
+TEST_CASE("An empty file maps to nothing") {
+  TempDir dir;
+  CHECK((*PosixFileSystem()->Create(dir.File("e")))->Close().ok());
+  CHECK((*PosixFileSystem()->Map(dir.File("e")))->bytes().empty());
+}
+
+TEST_CASE("Errors name the path and the cause") {
+  TempDir dir;
+  const auto missing = PosixFileSystem()->ReadFile(dir.File("none"));
+  CHECK(missing.status().code() == absl::StatusCode::kNotFound);
+  CHECK(Message(missing.status()) ==
+        StrCat("open ", dir.File("none"), ": no such file or directory"));
+  CHECK(!PosixFileSystem()->CreateDirectories("/proc/none/such").ok());
+}
+
+TEST_CASE("Atomic writing replaces the file and leaves nothing beside it") {
+  TempDir dir;
+  FileSystem* fs = PosixFileSystem();
+  CHECK(fs->WriteFileAtomically(dir.File("f"), "one").ok());
+  CHECK(fs->WriteFileAtomically(dir.File("f"), "two").ok());
+  CHECK(*fs->ReadFile(dir.File("f")) == "two");
+  CHECK(*fs->List(dir.path()) == std::vector<std::string>{"f"});
+}
+
+TEST_CASE("Directories are made, listed in order, matched and removed") {
+  TempDir dir;
+  FileSystem* fs = PosixFileSystem();
+  CHECK(fs->CreateDirectories(dir.File("x/y/z")).ok());
+  CHECK(fs->CreateDirectories(dir.File("x/y/z")).ok());
+  CHECK(fs->WriteFileAtomically(dir.File("x/b.yml"), "").ok());
+  CHECK(fs->WriteFileAtomically(dir.File("x/a.yml"), "").ok());
+  CHECK(*fs->Glob(dir.File("x/*.yml")) ==
+        std::vector<std::string>{dir.File("x/a.yml"), dir.File("x/b.yml")});
+  CHECK(fs->Glob(dir.File("x/*.none"))->empty());
+  CHECK(*fs->IsDirectory(dir.File("x/y")));
+  CHECK(fs->RemoveAll(dir.File("x")).ok());
+  CHECK(fs->RemoveAll(dir.File("x")).ok());
+  CHECK(!fs->Exists(dir.File("x")));
+  CHECK(fs->SyncDirectory(dir.path()).ok());
+}
+
+TEST_CASE("A directory is locked once") {
+  TempDir dir;
+  auto lock = PosixFileSystem()->LockDirectory(dir.path());
+  REQUIRE(lock.ok());
+  const auto second = PosixFileSystem()->LockDirectory(dir.path());
+  CHECK(second.status().code() == absl::StatusCode::kFailedPrecondition);
+  lock->reset();
+  CHECK(PosixFileSystem()->LockDirectory(dir.path()).ok());
+}
+
+TEST_CASE("Paths are joined and taken apart") {
+  CHECK(JoinPath("/a/", "b") == "/a/b");
+  CHECK(JoinPath("", "b") == "b");
+  CHECK(BaseName("/a/b") == "b");
+  CHECK(DirName("/a/b") == "/a");
+  CHECK(DirName("b") == ".");
+  CHECK(DirName("/b") == "/");
+}
+
+}  // namespace
+}  // namespace narthex::io
