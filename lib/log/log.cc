@@ -11,10 +11,14 @@ namespace {
 
 std::string_view LevelText(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "DEBUG";
-    case LogLevel::kInfo: return "INFO";
-    case LogLevel::kWarn: return "WARN";
-    case LogLevel::kError: return "ERROR";
+    case LogLevel::kDebug:
+      return "DEBUG";
+    case LogLevel::kInfo:
+      return "INFO";
+    case LogLevel::kWarn:
+      return "WARN";
+    case LogLevel::kError:
+      return "ERROR";
   }
   return "";
 }
@@ -74,8 +78,9 @@ absl::StatusOr<LogFormat> ParseLogFormat(std::string_view text) {
 
 class Logger::Sink {
  public:
-  Sink(LogLevel level, LogFormat format, Clock* clock, std::vector<std::string>* lines)
-      : level(level), format(format), clock(clock), lines_(lines) {}
+  Sink(LogLevel level_min, LogFormat line_format, Clock* line_clock,
+       std::vector<std::string>* lines)
+      : level(level_min), format(line_format), clock(line_clock), lines_(lines) {}
 
   void Write(std::string line) {
     MutexLock lock(&mu_);

@@ -30,18 +30,21 @@ struct LogField {
 
 // Writes whole lines to standard error (or another sink), in logfmt or JSON:
 //   time=2026-11-20T10:00:00.000Z level=INFO msg="server is ready" component=web
-// A Logger is a cheap handle with fields of its own on a shared sink. Thread-safe; lines never interleave.
+// A Logger is a cheap handle with fields of its own on a shared sink. Thread-safe; lines never
+// interleave.
 class Logger {
  public:
   // Drops everything; for tests.
   Logger();
   static Logger ToStderr(LogLevel level, LogFormat format, Clock* clock);
-  // Lines are appended to *lines; for tests. The vector must outlive all handles and is guarded by the sink.
+  // Lines are appended to *lines; for tests. The vector must outlive all handles and is guarded by
+  // the sink.
   static Logger ToLines(std::vector<std::string>* lines);
 
   Logger With(std::initializer_list<LogField> fields) const;
   bool enabled(LogLevel level) const;
-  void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) const;
+  void Log(LogLevel level, std::string_view message,
+           std::initializer_list<LogField> fields = {}) const;
   void Debug(std::string_view message, std::initializer_list<LogField> fields = {}) const {
     if (enabled(LogLevel::kDebug)) Log(LogLevel::kDebug, message, fields);
   }

@@ -6,13 +6,15 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace narthex::metrics {
 
 using LabelMap = std::map<std::string, std::string>;
 
-// Handles to one series each; owned by the Registry, valid as long as it, thread-safe, a few nanoseconds a call.
+// Handles to one series each; owned by the Registry, valid as long as it, thread-safe, a few
+// nanoseconds a call.
 class Counter {
  public:
   virtual ~Counter() = default;
@@ -37,7 +39,8 @@ class Summary {
   virtual void Observe(double value) = 0;
 };
 
-// What a scrape of ourselves sees; written by the /metrics handler of lib/service with lib/textparse/writer.
+// What a scrape of ourselves sees; written by the /metrics handler of lib/service with
+// lib/textparse/writer.
 struct CollectedSample {
   std::string name;  // With _bucket, _sum, _count where they belong.
   std::vector<std::pair<std::string, std::string>> labels;
@@ -50,9 +53,9 @@ struct CollectedFamily {
   std::vector<CollectedSample> samples;
 };
 
-// The metrics of one process, passed in at construction; there is no global one. Asking again for the same name and labels
-// gives the same handle. Names and labels must be valid and a name has one type (CHECKed: they are written in the program).
-// Thread-safe.
+// The metrics of one process, passed in at construction; there is no global one. Asking again for
+// the same name and labels gives the same handle. Names and labels must be valid and a name has one
+// type (CHECKed: they are written in the program). Thread-safe.
 class Registry {
  public:
   Registry();
@@ -62,17 +65,19 @@ class Registry {
 
   Counter* AddCounter(std::string_view name, std::string_view help, const LabelMap& labels = {});
   Gauge* AddGauge(std::string_view name, std::string_view help, const LabelMap& labels = {});
-  Histogram* AddHistogram(std::string_view name, std::string_view help, const std::vector<double>& bounds,
-                          const LabelMap& labels = {});
-  Summary* AddSummary(std::string_view name, std::string_view help, const std::vector<double>& quantiles,
-                      const LabelMap& labels = {});
-  // A value that is read when collected. `read` must be thread-safe; it is called until the returned object is destroyed.
-  [[nodiscard]] std::shared_ptr<void> AddCallback(std::string_view name, std::string_view help, std::string_view type,
-                                                  const LabelMap& labels, std::function<double()> read);
+  Histogram* AddHistogram(std::string_view name, std::string_view help,
+                          const std::vector<double>& bounds, const LabelMap& labels = {});
+  Summary* AddSummary(std::string_view name, std::string_view help,
+                      const std::vector<double>& quantiles, const LabelMap& labels = {});
+  // A value that is read when collected. `read` must be thread-safe; it is called until the
+  // returned object is destroyed.
+  [[nodiscard]] std::shared_ptr<void> AddCallback(std::string_view name, std::string_view help,
+                                                  std::string_view type, const LabelMap& labels,
+                                                  std::function<double()> read);
   // Takes a series away (a target or pool that is gone).
   void Remove(std::string_view name, const LabelMap& labels);
-  // process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds, process_max_fds, process_virtual_memory_bytes,
-  // process_start_time_seconds.
+  // process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds, process_max_fds,
+  // process_virtual_memory_bytes, process_start_time_seconds.
   void AddProcessMetrics();
 
   std::vector<CollectedFamily> Collect() const;  // Sorted by name.

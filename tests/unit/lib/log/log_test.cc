@@ -15,7 +15,8 @@ namespace {
 TEST_CASE("Lines are logfmt with the fields of the handle before those of the call") {
   std::vector<std::string> lines;
   const Logger logger = Logger::ToLines(&lines).With({{"component", "web"}});
-  logger.Info("server is ready", {{"port", 9090}, {"empty", ""}, {"err", InvalidArgument("a=\"b\"\n")}});
+  logger.Info("server is ready",
+              {{"port", 9090}, {"empty", ""}, {"err", InvalidArgument("a=\"b\"\n")}});
   REQUIRE(lines.size() == 1);
   CHECK(lines[0] ==
         R"(level=INFO msg="server is ready" component=web port=9090 empty="" err="a=\"b\"\n")");
