@@ -37,7 +37,10 @@ int Run(int argc, char** argv, std::string_view name, void (*register_flags)(fla
         absl::StatusOr<std::unique_ptr<App>> created = App::Create(options, std::move(env));
         if (!created.ok()) return created.status();
         app = std::move(created).value();
-        return RunningApp{[&app] { return app->Start(); }, [&app] { return app->Reload(); }, [&app] { app->Stop(); }};
+        return RunningApp{[&app] { return app->Start(); }, [&app] { return app->Reload(); }, [&app] {
+                            app->Stop();
+                            app.reset();  // Before the registry and the logger that it uses.
+                          }};
       });
 }
 
