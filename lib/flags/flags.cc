@@ -17,10 +17,13 @@ constexpr char kEmptyValue[] = "\x01";
 
 std::string Restore(const std::string& value) { return value == kEmptyValue ? "" : value; }
 
-// "512MB", "1GiB", "1.5G", "100": powers of 1024 whichever way the unit is spelled, as upstream's units do.
+// "512MB", "1GiB", "1.5G", "100": powers of 1024 whichever way the unit is spelled, as upstream's
+// units do.
 absl::StatusOr<uint64_t> ParseBytes(std::string_view text) {
   size_t digits = 0;
-  while (digits < text.size() && ((text[digits] >= '0' && text[digits] <= '9') || text[digits] == '.')) ++digits;
+  while (digits < text.size() &&
+         ((text[digits] >= '0' && text[digits] <= '9') || text[digits] == '.'))
+    ++digits;
   double number = 0;
   if (!ParseDouble(text.substr(0, digits), &number)) {
     return InvalidArgument("not a size in bytes: ", Quote(text));
@@ -31,7 +34,8 @@ absl::StatusOr<uint64_t> ParseBytes(std::string_view text) {
     const size_t power = std::string_view("KMGTPE").find(unit[0]);
     const std::string_view suffix = unit.substr(1);
     if (power == std::string_view::npos || !(suffix.empty() || suffix == "B" || suffix == "iB")) {
-      return InvalidArgument("unknown unit ", Quote(unit), " in ", Quote(text), "; use KB, MB, GB, TB, PB or EB");
+      return InvalidArgument("unknown unit ", Quote(unit), " in ", Quote(text),
+                             "; use KB, MB, GB, TB, PB or EB");
     }
     factor = std::pow(1024.0, static_cast<double>(power + 1));
   }
@@ -46,9 +50,9 @@ struct FlagSet::Rep {
     std::string help;
     bool takes_value = true;
     bool repeatable = false;
-    std::string owner;       // Another service's flag.
-    std::string ignored;     // Why it has no meaning here.
-    std::string canonical;   // What an alias stands for.
+    std::string owner;      // Another service's flag.
+    std::string ignored;    // Why it has no meaning here.
+    std::string canonical;  // What an alias stands for.
     // Null for flags of the three kinds above.
     std::function<absl::Status(const std::string&)> set;
     std::function<std::string()> text;
@@ -86,7 +90,8 @@ void FlagSet::String(std::string_view name, std::string* value, std::string_view
   flag.text = [value] { return *value; };
 }
 
-void FlagSet::Strings(std::string_view name, std::vector<std::string>* values, std::string_view help) {
+void FlagSet::Strings(std::string_view name, std::vector<std::string>* values,
+                      std::string_view help) {
   Rep::Flag& flag = rep_->Add(name, help);
   flag.repeatable = true;
   // The first use replaces the defaults.
@@ -102,7 +107,8 @@ void FlagSet::Bool(std::string_view name, bool* value, std::string_view help) {
   Rep::Flag& flag = rep_->Add(name, help);
   flag.takes_value = false;
   flag.set = [value](const std::string& text) {
-    if (text != "true" && text != "false") return InvalidArgument("expected true or false, got ", Quote(text));
+    if (text != "true" && text != "false")
+      return InvalidArgument("expected true or false, got ", Quote(text));
     *value = text == "true";
     return absl::OkStatus();
   };
@@ -112,7 +118,8 @@ void FlagSet::Bool(std::string_view name, bool* value, std::string_view help) {
 void FlagSet::Int(std::string_view name, int64_t* value, std::string_view help) {
   Rep::Flag& flag = rep_->Add(name, help);
   flag.set = [value](const std::string& text) {
-    return ParseInt64(text, value) ? absl::OkStatus() : InvalidArgument("not a whole number: ", Quote(text));
+    return ParseInt64(text, value) ? absl::OkStatus()
+                                   : InvalidArgument("not a whole number: ", Quote(text));
   };
   flag.text = [value] { return StrCat(*value); };
 }
@@ -120,7 +127,8 @@ void FlagSet::Int(std::string_view name, int64_t* value, std::string_view help) 
 void FlagSet::Double(std::string_view name, double* value, std::string_view help) {
   Rep::Flag& flag = rep_->Add(name, help);
   flag.set = [value](const std::string& text) {
-    return ParseDouble(text, value) ? absl::OkStatus() : InvalidArgument("not a number: ", Quote(text));
+    return ParseDouble(text, value) ? absl::OkStatus()
+                                    : InvalidArgument("not a number: ", Quote(text));
   };
   flag.text = [value] { return StrCat(*value); };
 }
@@ -181,13 +189,15 @@ void FlagSet::Ignored(std::string_view name, bool takes_value, std::string_view 
 }
 
 absl::StatusOr<ParseResult> FlagSet::Parse(int argc, const char* const* argv) {
-  // One token a flag, "--name=value", each checked against the table, so that CLI11 never guesses where a value ends.
+  // One token a flag, "--name=value", each checked against the table, so that CLI11 never guesses
+  // where a value ends.
   std::vector<std::string> tokens;
   for (int i = 1; i < argc; ++i) {
     std::string_view token = argv[i];
     if (token == "-h") token = "--help";
     if (token.substr(0, 2) != "--" || token.size() == 2) {
-      return InvalidArgument("unexpected argument ", Quote(token), "; flags look like --name=value");
+      return InvalidArgument("unexpected argument ", Quote(token),
+                             "; flags look like --name=value");
     }
     const size_t equals = token.find('=');
     std::string name(token.substr(2, equals == std::string_view::npos ? equals : equals - 2));

@@ -16,8 +16,10 @@ namespace narthex::flags {
 
 enum class ParseResult { kRun, kExit };  // kExit: --help or --version was printed.
 
-// Command-line flags in the dotted style of Prometheus: --name=value or --name value (one value each, "--name=" is the empty text), --flag and
-// --no-flag for booleans, repeatable ones collect. Every problem is one line that names the flag. Thread safety: none.
+// Command-line flags in the dotted style of Prometheus: --name=value or --name value (one value
+// each, "--name=" is the empty text), --flag and
+// --no-flag for booleans, repeatable ones collect. Every problem is one line that names the flag.
+// Thread safety: none.
 class FlagSet {
  public:
   FlagSet(std::string_view program, std::string_view version, std::string_view description);
@@ -28,9 +30,12 @@ class FlagSet {
   void Bool(std::string_view name, bool* value, std::string_view help);
   void Int(std::string_view name, int64_t* value, std::string_view help);
   void Double(std::string_view name, double* value, std::string_view help);
-  void Duration(std::string_view name, absl::Duration* value, std::string_view help);  // Prometheus durations.
-  void Bytes(std::string_view name, uint64_t* value, std::string_view help);  // 512MB, 1GiB; base 2 like upstream's units.
-  void Enum(std::string_view name, std::string* value, std::vector<std::string> allowed, std::string_view help);
+  void Duration(std::string_view name, absl::Duration* value,
+                std::string_view help);  // Prometheus durations.
+  void Bytes(std::string_view name, uint64_t* value,
+             std::string_view help);  // 512MB, 1GiB; base 2 like upstream's units.
+  void Enum(std::string_view name, std::string* value, std::vector<std::string> allowed,
+            std::string_view help);
   // Another spelling of a flag that is registered already (--storage.tsdb.path for --storage.path).
   void Alias(std::string_view alias, std::string_view name);
   // A flag of upstream's that another service owns; using it is an error that says so.

@@ -19,9 +19,10 @@ struct Env {
   io::FileSystem* file_system = nullptr;
   Logger logger;
   metrics::Registry* registry = nullptr;
-  // Queues a reload and waits for its result; what POST /-/reload calls. Set by Run(); a test calls App::Reload() itself.
+  // Queues a reload and waits for its result; what POST /-/reload calls. Set by Run(); a test calls
+  // App::Reload() itself.
   std::function<absl::Status()> request_reload;
-  std::function<void()> request_stop;  // POST /-/quit.
+  std::function<void()> request_stop;        // POST /-/quit.
   std::map<std::string, std::string> flags;  // /api/v1/status/flags.
 };
 

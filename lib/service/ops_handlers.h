@@ -16,12 +16,13 @@ struct OpsOptions {
   bool enable_lifecycle = false;  // /-/reload and /-/quit; else 403 as upstream.
 };
 
-// Adds /metrics (text 0.0.4), /-/healthy, /-/ready (503 until ready), /-/reload and /-/quit to `router`. Also registers
-// narthex_build_info and the process metrics.
+// Adds /metrics (text 0.0.4), /-/healthy, /-/ready (503 until ready), /-/reload and /-/quit to
+// `router`. Also registers narthex_build_info and the process metrics.
 void AddOpsHandlers(http::Router* router, const Env& env, OpsOptions options);
 
-// The two gauges of a configuration reload under upstream's names, <prefix>_config_last_reload_successful and
-// …_last_reload_success_timestamp_seconds; prefix "prometheus" or "alertmanager".
+// The two gauges of a configuration reload under upstream's names,
+// <prefix>_config_last_reload_successful and …_last_reload_success_timestamp_seconds; prefix
+// "prometheus" or "alertmanager".
 class ReloadMetrics {
  public:
   ReloadMetrics(metrics::Registry* registry, Clock* clock, std::string_view prefix);

@@ -97,14 +97,16 @@ void WaitForSignals(Events* events, const StopSignal* done, const Logger& logger
     } else if (signal == SIGTERM || signal == SIGINT) {
       if (stopping) _exit(1);
       stopping = true;
-      logger.Info("received a signal, stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+      logger.Info("received a signal, stopping",
+                  {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
       events->PostStop();
     }
   }
 }
 
 int RunChecked(int argc, char** argv, std::string_view name,
-               const std::function<void(flags::FlagSet*)>& register_flags, const AppFactory& factory) {
+               const std::function<void(flags::FlagSet*)>& register_flags,
+               const AppFactory& factory) {
   const std::string program = StrCat("narthex-", name);
   std::string log_level = "info";
   std::string log_format = "logfmt";
@@ -160,7 +162,8 @@ int RunApp(int argc, char** argv, std::string_view name,
     return RunChecked(argc, argv, name, register_flags, factory);
   } catch (const std::exception& error) {
     // None of our code throws; this is a library's, or memory that ran out.
-    std::fprintf(stderr, "narthex-%s: unexpected exception: %s\n", std::string(name).c_str(), error.what());
+    std::fprintf(stderr, "narthex-%s: unexpected exception: %s\n", std::string(name).c_str(),
+                 error.what());
     return 1;
   }
 }

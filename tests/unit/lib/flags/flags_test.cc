@@ -46,9 +46,10 @@ struct Values {
 
 TEST_CASE("Flags take their value with = or as the next word, one each") {
   Values v;
-  REQUIRE(v.Parse({"--storage.path=/x", "--storage.endpoint", "a:1", "--storage.endpoint=b:2", "--workers", "-3",
-                   "--ratio=1e-3", "--storage.retention.time=15d", "--storage.retention.size=512MB",
-                   "--web.enable-lifecycle", "--no-storage.compress", "--log.level=debug"})
+  REQUIRE(v.Parse({"--storage.path=/x", "--storage.endpoint", "a:1", "--storage.endpoint=b:2",
+                   "--workers", "-3", "--ratio=1e-3", "--storage.retention.time=15d",
+                   "--storage.retention.size=512MB", "--web.enable-lifecycle",
+                   "--no-storage.compress", "--log.level=debug"})
               .ok());
   CHECK(v.path == "/x");
   CHECK(v.endpoints == std::vector<std::string>{"a:1", "b:2"});
@@ -75,7 +76,8 @@ TEST_CASE("Defaults stay where nothing is said, and meaningless flags are named"
   Values v;
   REQUIRE(v.Parse({"--runtime.gogc", "75"}).ok());
   CHECK(v.endpoints == std::vector<std::string>{"default:1"});
-  CHECK(v.ignored == std::vector<std::string>{"--runtime.gogc: there is no garbage collector here"});
+  CHECK(v.ignored ==
+        std::vector<std::string>{"--runtime.gogc: there is no garbage collector here"});
 }
 
 TEST_CASE("Every mistake is one line that names the flag") {
@@ -88,11 +90,13 @@ TEST_CASE("Every mistake is one line that names the flag") {
       {{"--storage.path"}, "--storage.path: needs a value"},
       {{"--workers=many"}, "--workers: not a whole number: \"many\""},
       {{"--ratio=x"}, "--ratio: not a number: \"x\""},
-      {{"--storage.retention.time=15"}, "--storage.retention.time: not a valid duration string: \"15\""},
+      {{"--storage.retention.time=15"},
+       "--storage.retention.time: not a valid duration string: \"15\""},
       {{"--storage.retention.size=5XB"},
        "--storage.retention.size: unknown unit \"XB\" in \"5XB\"; use KB, MB, GB, TB, PB or EB"},
       {{"--log.level=loud"}, "--log.level: must be one of debug, info; got \"loud\""},
-      {{"--web.enable-lifecycle=maybe"}, "--web.enable-lifecycle: expected true or false, got \"maybe\""},
+      {{"--web.enable-lifecycle=maybe"},
+       "--web.enable-lifecycle: expected true or false, got \"maybe\""},
       {{"--query.timeout=1m"}, "--query.timeout belongs to narthex-query; give it to that service"},
   };
   for (const auto& [args, text] : rows) {
