@@ -17,7 +17,8 @@ constexpr std::string_view kLifecycleOff = "Lifecycle API is not enabled.";
 // "storage" to "Storage".
 std::string Capitalised(std::string_view name) {
   std::string out(name);
-  if (!out.empty() && out[0] >= 'a' && out[0] <= 'z') out[0] = static_cast<char>(out[0] - 'a' + 'A');
+  if (!out.empty() && out[0] >= 'a' && out[0] <= 'z')
+    out[0] = static_cast<char>(out[0] - 'a' + 'A');
   return out;
 }
 
@@ -27,7 +28,8 @@ void AddOpsHandlers(http::Router* router, const Env& env, OpsOptions options) {
   metrics::Registry* const registry = env.registry;
   registry->AddProcessMetrics();
   registry
-      ->AddGauge("narthex_build_info", "A constant 1, labelled by what this program was built from.",
+      ->AddGauge("narthex_build_info",
+                 "A constant 1, labelled by what this program was built from.",
                  {{"service", options.name},
                   {"version", std::string(Version())},
                   {"revision", std::string(Revision())}})
@@ -42,17 +44,20 @@ void AddOpsHandlers(http::Router* router, const Env& env, OpsOptions options) {
   router->Handle("GET", "/-/healthy", [title](const ServerRequest&) {
     return ServerResponse::Text(200, StrCat(title, " is Healthy.\n"));
   });
-  router->Handle("GET", "/-/ready", [title, ready = std::move(options.ready)](const ServerRequest&) {
-    return ready() ? ServerResponse::Text(200, StrCat(title, " is Ready.\n"))
-                   : ServerResponse::Text(503, "Service Unavailable");
-  });
+  router->Handle("GET", "/-/ready",
+                 [title, ready = std::move(options.ready)](const ServerRequest&) {
+                   return ready() ? ServerResponse::Text(200, StrCat(title, " is Ready.\n"))
+                                  : ServerResponse::Text(503, "Service Unavailable");
+                 });
   const bool enabled = options.enable_lifecycle;
-  router->Handle("POST,PUT", "/-/reload", [enabled, reload = env.request_reload](const ServerRequest&) {
-    if (!enabled) return ServerResponse::Text(403, kLifecycleOff);
-    const absl::Status result = reload();
-    if (result.ok()) return ServerResponse::Text(200, "");
-    return ServerResponse::Text(500, StrCat("failed to reload config: ", Message(result), "\n"));
-  });
+  router->Handle("POST,PUT", "/-/reload",
+                 [enabled, reload = env.request_reload](const ServerRequest&) {
+                   if (!enabled) return ServerResponse::Text(403, kLifecycleOff);
+                   const absl::Status result = reload();
+                   if (result.ok()) return ServerResponse::Text(200, "");
+                   return ServerResponse::Text(
+                       500, StrCat("failed to reload config: ", Message(result), "\n"));
+                 });
   router->Handle("POST,PUT", "/-/quit", [enabled, stop = env.request_stop](const ServerRequest&) {
     if (!enabled) return ServerResponse::Text(403, kLifecycleOff);
     stop();
@@ -62,8 +67,9 @@ void AddOpsHandlers(http::Router* router, const Env& env, OpsOptions options) {
 
 ReloadMetrics::ReloadMetrics(metrics::Registry* registry, Clock* clock, std::string_view prefix)
     : clock_(clock),
-      successful_(registry->AddGauge(StrCat(prefix, "_config_last_reload_successful"),
-                                     "Whether the last configuration reload attempt was successful.")),
+      successful_(
+          registry->AddGauge(StrCat(prefix, "_config_last_reload_successful"),
+                             "Whether the last configuration reload attempt was successful.")),
       timestamp_(registry->AddGauge(StrCat(prefix, "_config_last_reload_success_timestamp_seconds"),
                                     "Timestamp of the last successful configuration reload.")) {}
 

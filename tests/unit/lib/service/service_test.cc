@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <string>
 
 #include "catch2/catch.hpp"
@@ -41,12 +42,15 @@ class TestApp {
   void Stop() { Say("stopped\n"); }
 
  private:
-  static void Say(std::string_view text) { CHECK(write(STDOUT_FILENO, text.data(), text.size()) > 0); }
+  static void Say(std::string_view text) {
+    CHECK(write(STDOUT_FILENO, text.data(), text.size()) > 0);
+  }
   const TestOptions options_;
   const Env env_;
 };
 
-// Runs the App in a child; sends it `signals` one after another, each after the App has answered the one before.
+// Runs the App in a child; sends it `signals` one after another, each after the App has answered
+// the one before.
 struct Child {
   explicit Child(std::vector<std::string> args) {
     int out[2], err[2];
@@ -57,7 +61,10 @@ struct Child {
       dup2(err[1], STDERR_FILENO);
       std::vector<char*> argv = {const_cast<char*>("narthex-test")};
       for (std::string& arg : args) argv.push_back(arg.data());
-      _exit(Run<TestApp, TestOptions>(static_cast<int>(argv.size()), argv.data(), "test", &TestApp::RegisterFlags));
+      const int code = Run<TestApp, TestOptions>(static_cast<int>(argv.size()), argv.data(), "test",
+                                                 &TestApp::RegisterFlags);
+      std::fflush(stdout);
+      _exit(code);
     }
     close(out[1]);
     close(err[1]);
@@ -75,7 +82,8 @@ struct Child {
   int Wait() {
     ReadUntil("\x01");  // Never comes: reads to the end.
     char buffer[4096];
-    for (ssize_t got; (got = read(err_fd, buffer, sizeof buffer)) > 0;) errors.append(buffer, static_cast<size_t>(got));
+    for (ssize_t got; (got = read(err_fd, buffer, sizeof buffer)) > 0;)
+      errors.append(buffer, static_cast<size_t>(got));
     int status = 0;
     waitpid(pid, &status, 0);
     close(out_fd);
@@ -100,7 +108,8 @@ TEST_CASE("SIGHUP reloads, SIGTERM stops, and the App goes before its environmen
 TEST_CASE("What fails before the App runs is one line and exit code 1") {
   Child create({"--fail.at=create"});
   CHECK(create.Wait() == 1);
-  CHECK(create.errors.find("narthex-test: --storage.path /x: permission denied\n") != std::string::npos);
+  CHECK(create.errors.find("narthex-test: --storage.path /x: permission denied\n") !=
+        std::string::npos);
   Child flag({"--nope"});
   CHECK(flag.Wait() == 1);
   CHECK(flag.errors == "narthex-test: unknown flag --nope; see narthex-test --help\n");
@@ -156,7 +165,8 @@ TEST_CASE("The operational handlers answer as upstream's do") {
   CHECK(ask(on, "POST", "/-/reload").status == 200);
   reload_result = InvalidArgument("prometheus.yml:3:1: unknown field");
   CHECK(ask(on, "PUT", "/-/reload").status == 500);
-  CHECK(ask(on, "POST", "/-/reload").body == "failed to reload config: prometheus.yml:3:1: unknown field\n");
+  CHECK(ask(on, "POST", "/-/reload").body ==
+        "failed to reload config: prometheus.yml:3:1: unknown field\n");
   CHECK(ask(on, "POST", "/-/quit").status == 200);
   CHECK(stopped);
 }
