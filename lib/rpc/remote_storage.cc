@@ -16,6 +16,7 @@
 #include "lib/rpc/label_cache.h"
 #include "lib/rpc/response_stream.h"
 #include "lib/rpc/unary_call.h"
+#include "lib/storage/merge.h"
 #include "lib/storage/select_frame.h"
 #include "narthex/v1/storage.grpc.pb.h"
 
@@ -58,24 +59,13 @@ class LabelSetReader {
 // Puts `addition` into the samples of `out` from `base` on. Of two samples at one time the one in
 // `out` stays.
 void MergeInto(const SampleBuffer& addition, size_t base, SampleBuffer* out) {
-  SampleBuffer old;
-  old.Reserve(out->size() - base);
-  for (size_t i = base; i < out->size(); ++i) old.Append(out->timestamps()[i], out->values()[i]);
-  out->Resize(base);
-  size_t a = 0;
-  size_t b = 0;
-  while (a < old.size() || b < addition.size()) {
-    const bool take_old =
-        b == addition.size() || (a < old.size() && old.timestamps()[a] <= addition.timestamps()[b]);
-    if (take_old) {
-      if (b < addition.size() && old.timestamps()[a] == addition.timestamps()[b]) ++b;
-      out->Append(old.timestamps()[a], old.values()[a]);
-      ++a;
-    } else {
-      out->Append(addition.timestamps()[b], addition.values()[b]);
-      ++b;
-    }
+  SampleBuffer present;
+  present.Reserve(out->size() - base);
+  for (size_t i = base; i < out->size(); ++i) {
+    present.Append(out->timestamps()[i], out->values()[i]);
   }
+  out->Resize(base);
+  storage::MergeSamples(present, addition, out);
 }
 
 void Delete(std::span<const DeletedInterval> deleted, size_t base, SampleBuffer* out) {
