@@ -94,6 +94,7 @@ struct Expr {
 
   const ExprKind kind;
   PositionRange position;
+  int height = 1;  // Of the tree that starts here; the parser bounds it, so that recursion is safe.
 };
 using ExprPtr = std::unique_ptr<Expr>;
 
@@ -170,7 +171,7 @@ struct VectorSelector : Expr {
 
 struct MatrixSelector : Expr {
   static constexpr ExprKind kKind = ExprKind::kMatrixSelector;
-  explicit MatrixSelector(PositionRange range) : Expr(kKind, range) {}
+  explicit MatrixSelector(PositionRange where) : Expr(kKind, where) {}
   std::unique_ptr<VectorSelector> selector;  // Holds the time modifiers.
   DurationValue range;
 };
@@ -206,6 +207,7 @@ struct Binary : Expr {
   static constexpr ExprKind kKind = ExprKind::kBinary;
   explicit Binary(PositionRange range) : Expr(kKind, range) {}
   BinaryOp op = BinaryOp::kAdd;
+  PositionRange op_position;
   ExprPtr left;
   ExprPtr right;
   bool return_bool = false;

@@ -14,7 +14,7 @@ namespace narthex::promql {
 struct FunctionSignature {
   std::string_view name;
   ValueType return_type = ValueType::kVector;
-  std::array<ValueType, 4> arg_types = {};  // Up to arg_count.
+  std::array<ValueType, 5> arg_types = {};  // Up to arg_count.
   int arg_count = 0;
   // 0: exactly arg_count. n > 0: up to n of the last may be missing or, beyond, repeated: between
   // arg_count - 1 and arg_count - 1 + n. -1: the last one any number of times, or not at all.
