@@ -36,6 +36,8 @@ narthex_dependency(prometheus prometheus-cpp::core)
 find_library(NARTHEX_HTTPLIB_LIBRARY cpp-httplib REQUIRED)
 narthex_find_header(httplib httplib.h)
 narthex_dependency(httplib ${NARTHEX_HTTPLIB_LIBRARY} OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
+# The library was built with these; without the first, httplib::Request has another layout.
+target_compile_definitions(narthex_dep_httplib INTERFACE CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_ZLIB_SUPPORT)
 
 find_library(NARTHEX_RE2_LIBRARY re2 REQUIRED)
 narthex_find_header(re2 re2/re2.h)

@@ -11,7 +11,8 @@
 
 namespace narthex::http {
 
-// How to reach a server: the HTTP client block of the configuration, with secrets and files as values. Plain data.
+// How to reach a server: the HTTP client block of the configuration, with secrets and files as
+// values. Plain data.
 struct ClientConfig {
   std::string basic_auth_username;
   std::string basic_auth_password;
@@ -24,7 +25,8 @@ struct ClientConfig {
   std::string proxy_url;
   std::string no_proxy;
   bool proxy_from_environment = false;
-  std::string tls_ca_file, tls_cert_file, tls_key_file, tls_server_name, tls_min_version, tls_max_version;
+  std::string tls_ca_file, tls_cert_file, tls_key_file, tls_server_name, tls_min_version,
+      tls_max_version;
   std::string tls_ca, tls_cert, tls_key;  // PEM.
   bool tls_insecure_skip_verify = false;
   Headers headers;
@@ -38,9 +40,11 @@ struct ClientRequest {
   Headers headers;
   std::string body;
   absl::Duration timeout = absl::Seconds(10);
-  // Bound on the body after decompression; 0 is none. Passing it is ResourceExhausted "body size limit exceeded".
+  // Bound on the body after decompression; 0 is none. Passing it is ResourceExhausted "body size
+  // limit exceeded".
   size_t body_bytes_max = 0;
-  std::shared_ptr<const ClientConfig> config;  // Null: the defaults. Requests with the same pointer share connections.
+  std::shared_ptr<const ClientConfig>
+      config;  // Null: the defaults. Requests with the same pointer share connections.
 };
 
 struct ClientResponse {
@@ -51,11 +55,12 @@ struct ClientResponse {
   absl::Duration duration;
 };
 
-// Fetches over libcurl multi on one event thread. Connections are kept and reused. Any HTTP status is an OK result; an error is
-// Unavailable (no connection, bad TLS, broken answer), DeadlineExceeded ("context deadline exceeded"), or the size bound.
+// Fetches over libcurl multi on one event thread. Connections are kept and reused. Any HTTP status
+// is an OK result; an error is Unavailable (no connection, bad TLS, broken answer),
+// DeadlineExceeded ("context deadline exceeded"), or the size bound.
 //
-// Thread safety: all methods may be called from any thread. The destructor cancels what is under way: its callbacks run with
-// Cancelled before it returns.
+// Thread safety: all methods may be called from any thread. The destructor cancels what is under
+// way: its callbacks run with Cancelled before it returns.
 class Client {
  public:
   using Callback = std::function<void(absl::StatusOr<ClientResponse>)>;

@@ -36,9 +36,13 @@ auto FindPair(Pairs& pairs, std::string_view name) {
 }  // namespace
 
 void Headers::Set(std::string_view name, std::string_view value) {
+  Remove(name);
+  Add(name, value);
+}
+
+void Headers::Remove(std::string_view name) {
   std::erase_if(fields_,
                 [name](const auto& field) { return EqualsIgnoreCaseAscii(field.first, name); });
-  Add(name, value);
 }
 
 std::string_view Headers::Get(std::string_view name) const {

@@ -14,7 +14,8 @@ class Headers {
  public:
   void Add(std::string_view name, std::string_view value) { fields_.emplace_back(name, value); }
   void Set(std::string_view name, std::string_view value);  // Replaces all of that name.
-  std::string_view Get(std::string_view name) const;        // The first, or "".
+  void Remove(std::string_view name);
+  std::string_view Get(std::string_view name) const;  // The first, or "".
   bool Has(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
   friend bool operator==(const Headers&, const Headers&) = default;
