@@ -15,8 +15,8 @@
 #include "lib/base/mutex.h"
 #include "lib/base/thread.h"
 #include "lib/rpc/channel.h"
-#include "lib/rpc/reference_column.h"
 #include "lib/rpc/status.h"
+#include "lib/storage/reference_column.h"
 #include "narthex/v1/storage.grpc.pb.h"
 
 namespace narthex::rpc {
@@ -149,7 +149,7 @@ class AppendClient::Stream {
   mutable Mutex mu_;
   CondVar changed_;  // Room in flight, a rewind, or the end.
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mu_) = nullptr;
-  ReferenceColumn column_ ABSL_GUARDED_BY(mu_);
+  storage::ReferenceColumn column_ ABSL_GUARDED_BY(mu_);
   std::string reference_space_ ABSL_GUARDED_BY(mu_);
   std::deque<InFlight> in_flight_ ABSL_GUARDED_BY(mu_);
   size_t in_flight_bytes_ ABSL_GUARDED_BY(mu_) = 0;
@@ -354,9 +354,9 @@ std::string AppendClient::Stream::Encode(const storage::NumberedBatch& batch) {
   for (size_t i = 0; i < count; ++i) {
     const storage::SeriesNumber number = batch.numbers[i];
     const storage::SeriesRef reference = column_.Find(number);
-    if (reference != 0 && reference != ReferenceColumn::kRefused) [[likely]] {
+    if (reference != 0 && reference != storage::ReferenceColumn::kRefused) [[likely]] {
       encoder_.Add(reference, batch.timestamp(i), batch.values[i]);
-    } else if (reference == ReferenceColumn::kRefused) {
+    } else if (reference == storage::ReferenceColumn::kRefused) {
       ++unwanted;
     } else {
       ++definitions;
@@ -394,7 +394,7 @@ void AppendClient::Stream::TakeAcknowledgement(const v1::AppendAcknowledgement& 
     MutexLock lock(&mu_);
     for (const v1::NewReference& added : acknowledgement.new_references()) {
       column_.Set(added.number(),
-                  added.reference() == 0 ? ReferenceColumn::kRefused : added.reference());
+                  added.reference() == 0 ? storage::ReferenceColumn::kRefused : added.reference());
     }
     while (!in_flight_.empty() &&
            in_flight_.front().sequence <= acknowledgement.accepted_sequence()) {
