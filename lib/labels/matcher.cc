@@ -1,7 +1,5 @@
 #include "lib/labels/matcher.h"
 
-#include <algorithm>
-
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/labels/selector_format.h"
@@ -42,18 +40,11 @@ bool Matcher::Matches(std::string_view value) const {
     case MatchType::kNotEqual:
       return value != value_;
     case MatchType::kRegex:
-      return MatchesRegex(value);
+      return regex_.Matches(value);
     case MatchType::kNotRegex:
-      return !MatchesRegex(value);
+      return !regex_.Matches(value);
   }
   return false;
-}
-
-bool Matcher::MatchesRegex(std::string_view value) const {
-  if (const auto& literals = regex_.literals(); literals.has_value()) {
-    return std::find(literals->begin(), literals->end(), value) != literals->end();
-  }
-  return value.starts_with(regex_.prefix()) && regex_.Matches(value);
 }
 
 std::string Matcher::ToString() const {

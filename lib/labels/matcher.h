@@ -38,8 +38,6 @@ class Matcher {
  private:
   Matcher(MatchType type, std::string_view name, std::string_view value, Regex regex)
       : type_(type), name_(name), value_(value), regex_(std::move(regex)) {}
-  bool MatchesRegex(std::string_view value) const;
-
   MatchType type_;
   std::string name_;
   std::string value_;

@@ -2,6 +2,7 @@
 
 #include "lib/base/float_format.h"
 #include "lib/base/strings.h"
+#include "lib/labels/selector_format.h"
 
 namespace narthex::textparse {
 namespace {
@@ -19,20 +20,9 @@ void AppendEscaped(std::string* out, std::string_view text, bool escape_quote) {
   out->append(text.substr(start));
 }
 
-bool IsLegacyName(std::string_view name, bool colon) {
-  if (name.empty()) return false;
-  for (size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i];
-    const bool letter =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (colon && c == ':');
-    if (!letter && (i == 0 || c < '0' || c > '9')) return false;
-  }
-  return true;
-}
-
 // A name as it stands in a comment or in braces.
-void AppendName(std::string* out, std::string_view name, bool colon) {
-  if (IsLegacyName(name, colon)) {
+void AppendName(std::string* out, std::string_view name, bool legacy) {
+  if (legacy) {
     out->append(name);
     return;
   }
@@ -46,7 +36,7 @@ void AppendName(std::string* out, std::string_view name, bool colon) {
 void WriteHelp(std::string* out, std::string_view name, std::string_view help) {
   if (help.empty()) return;
   out->append("# HELP ");
-  AppendName(out, name, true);
+  AppendName(out, name, IsLegacyMetricName(name));
   out->push_back(' ');
   AppendEscaped(out, help, false);
   out->push_back('\n');
@@ -54,26 +44,26 @@ void WriteHelp(std::string* out, std::string_view name, std::string_view help) {
 
 void WriteType(std::string* out, std::string_view name, std::string_view type) {
   out->append("# TYPE ");
-  AppendName(out, name, true);
+  AppendName(out, name, IsLegacyMetricName(name));
   StrAppend(out, ' ', type, '\n');
 }
 
 void WriteSample(std::string* out, std::string_view name,
                  const std::vector<std::pair<std::string, std::string>>& labels, double value,
                  std::optional<Timestamp> timestamp) {
-  const bool legacy = IsLegacyName(name, true);
+  const bool legacy = IsLegacyMetricName(name);
   if (legacy) out->append(name);
   if (!legacy || !labels.empty()) {
     out->push_back('{');
     bool first = true;
     if (!legacy) {
-      AppendName(out, name, true);
+      AppendName(out, name, legacy);
       first = false;
     }
     for (const auto& [label, label_value] : labels) {
       if (!first) out->push_back(',');
       first = false;
-      AppendName(out, label, false);
+      AppendName(out, label, IsLegacyLabelName(label));
       out->append("=\"");
       AppendEscaped(out, label_value, true);
       out->push_back('"');
