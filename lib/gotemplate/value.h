@@ -117,14 +117,14 @@ class Value {
                              const Type* type = StringMapType());
   // REQUIRES: as many values as type->fields.
   static Value MakeStruct(const Type* type, List values);
-  static Value Time(ZonedTime value);
+  static Value Time(ZonedTime value, const Type* type = TimeType());
   static Value Duration(absl::Duration value);
   // The value that Go gives a variable of this type before anything is stored in it.
   static Value Zero(const Type* type);
 
   const Type* type() const { return type_; }  // Null for nil.
   Kind kind() const { return type_ == nullptr ? Kind::kNil : type_->kind; }
-  bool is_nil() const { return type_ == nullptr; }
+  bool is_nil() const { return kind() == Kind::kNil; }
   // "string", "template.KV", "<nil>".
   std::string_view type_name() const;
 
@@ -142,6 +142,8 @@ class Value {
   const ZonedTime& time_value() const { return std::get<ZonedTime>(data_); }
   absl::Duration duration_value() const { return absl::Nanoseconds(int_value()); }
 
+  // How deep lists, maps and structs nest below this value: 0 for what is none of them.
+  int depth() const { return depth_; }
   // A struct's field or a map's element; null when there is none.
   const Value* Find(std::string_view name) const;
   // Go templates' truth: false, zero, "", nil and what is empty are false; structs and times are
@@ -152,9 +154,11 @@ class Value {
   using Data =
       std::variant<std::monostate, bool, int64_t, uint64_t, double, std::complex<double>,
                    std::string, std::shared_ptr<const List>, std::shared_ptr<const Map>, ZonedTime>;
-  Value(const Type* type, Data data) : type_(type), data_(std::move(data)) {}
+  Value(const Type* type, Data data, int depth = 0)
+      : type_(type), depth_(depth), data_(std::move(data)) {}
 
-  const Type* type_ = nullptr;
+  const Type* type_ = nullptr;  // AnyType() without data is a nil that a map or list holds.
+  int depth_ = 0;
   Data data_;
 };
 

@@ -70,29 +70,26 @@ bool IsCanonicalized(MetricType type, std::string_view label) {
 struct QuotedText {
   bool escapes = false;
   bool high = false;  // Bytes beyond ASCII.
-  bool odd = false;   // NULs, or an escaped newline: what the fast path leaves to the lexer.
+  bool nul = false;
 };
 
-// From behind the opening quote on: the closing one, or null when there is none before `end`. NULs
-// count for nothing, also between a backslash and what it escapes.
+// From behind the opening quote on: the closing one, or null when there is none before `end`.
 const char* FindClosingQuote(const char* from, const char* end, QuotedText* met) {
   while (true) {
     from = FindQuote(from, end, &met->high);
     if (from == end) return nullptr;
     if (*from == '"') return from;
-    if (*from++ == '\0') {
-      met->odd = true;
+    if (*from == '\0') {
+      met->nul = true;
+      ++from;
       continue;
     }
     met->escapes = true;
-    while (from < end && *from == '\0') {
-      met->odd = true;
-      ++from;
-    }
-    if (from == end) return nullptr;
-    met->odd |= *from == '\n';
-    met->high |= static_cast<unsigned char>(*from) >= 0x80;
-    ++from;
+    if (end - from < 2) return nullptr;
+    // A NUL behind the backslash is not what it escapes.
+    if (from[1] == '\n' || from[1] == '\0') met->nul = true;
+    met->high |= static_cast<unsigned char>(from[1]) >= 0x80;
+    from += 2;
   }
 }
 
@@ -148,7 +145,7 @@ bool PrometheusParser::ReadSeriesFast(Entry* entry) {
       const char* const value = at + 2;
       QuotedText met;
       at = FindClosingQuote(value, end, &met);
-      if (at == nullptr || met.odd) return false;
+      if (at == nullptr || met.nul) return false;
       if (met.high && !IsValidUtf8({value, static_cast<size_t>(at - value)})) return false;
       ++at;
       if (at < end && *at == ',') {
@@ -192,8 +189,7 @@ bool PrometheusParser::ReadMetadataFast(Entry* entry) {
   if (!help && std::memcmp(position_, "# TYPE ", kKeywordBytes) != 0) return false;
   const char* const name = position_ + kKeywordBytes;
   const char* const name_end = SkipName<NameKind::kMetric>(name, end);
-  if (!IsNameStart(*name) || end - name_end < 2 || *name_end != ' ' || IsBlank(name_end[1]) ||
-      name_end[1] == '\0') {
+  if (!IsNameStart(*name) || end - name_end < 2 || *name_end != ' ' || IsBlank(name_end[1])) {
     return false;
   }
   const char* const text = name_end + 1;
@@ -416,8 +412,8 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
     labels_.push_back({kMetricName, {at, static_cast<size_t>(name_end - at)}});
   }
   at = name_end;
-  const auto skip = [&](char separator) {
-    while (at < end && (*at == separator || IsBlank(*at) || *at == '\0')) ++at;
+  const auto skip = [&](std::string_view characters) {
+    while (at < end && characters.find(*at) != std::string_view::npos) ++at;
   };
   // The string whose opening quote is at `at`.
   const auto take_string = [&]() -> std::string_view {
@@ -427,15 +423,15 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
     NARTHEX_CHECK(at != nullptr);
     return resolve({start, static_cast<size_t>(at++ - start)}, met.escapes);
   };
-  skip('{');
+  skip("{ \t,");
   while (at < end && *at != '}') {
     std::string_view name;
     if (*at == '"') {
       name = take_string();
-      skip(' ');
+      skip(" \t");
       if (*at == ',' || *at == '}') {
-        if (!name.empty()) labels_.push_back({kMetricName, name});
-        skip(',');
+        labels_.push_back({kMetricName, name});
+        skip(" \t,");
         continue;
       }
     } else {
@@ -443,7 +439,7 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
       at = SkipName<NameKind::kLabel>(at, end);
       name = {start, static_cast<size_t>(at - start)};
     }
-    skip('=');
+    skip(" \t=");
     std::string_view value = take_string();
     double number;
     if (IsCanonicalized(series.type, name) && ParseValue(value, &number).ok()) {
@@ -451,7 +447,7 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
       value = label_texts_.back();
     }
     if (!value.empty()) labels_.push_back({name, value});
-    skip(',');
+    skip(" \t,");
   }
 
   std::sort(labels_.begin(), labels_.end());
