@@ -80,6 +80,10 @@ void WriteValue(BitWriter* writer, XorState* state, double value) {
 void XorAppend(XorState* state, uint8_t* bytes, size_t* size, Timestamp timestamp, double value) {
   NARTHEX_DCHECK(state->count < UINT16_MAX);
   uint8_t* end = bytes + *size;
+  if (state->free_bits == 8) {  // A resumed chunk with an unused byte behind it.
+    --end;
+    state->free_bits = 0;
+  }
   if (state->count == 0) {
     end = bytes + kHeaderBytes;
     end += EncodeUvarint(end, ZigZag(timestamp));
@@ -269,9 +273,10 @@ absl::Status XorResume(std::string_view bytes, XorState* state) {
   const bool walked = IsPlausible(bytes, count) &&
                       Walk(bytes, count, &position, [](const Position&) { return true; });
   if (!walked) return Malformed(bytes, count);
-  if (count > 0 && (position.bit + 7) / 8 != bytes.size()) {
-    return DataLoss("XOR chunk of ", bytes.size(), " bytes: its samples end at byte ",
-                    (position.bit + 7) / 8);
+  // Prometheus up to 2.4x leaves a zero byte behind samples that end with a byte.
+  const size_t free_bits = 8 * bytes.size() - position.bit;
+  if (count > 0 && (free_bits > 8 || (free_bits == 8 && bytes.back() != 0))) {
+    return DataLoss("XOR chunk of ", bytes.size(), " bytes: its samples end at bit ", position.bit);
   }
   *state = XorState();
   if (count == 0) return absl::OkStatus();
@@ -281,7 +286,7 @@ absl::Status XorResume(std::string_view bytes, XorState* state) {
   state->count = count;
   state->leading = static_cast<uint8_t>(position.leading);
   state->trailing = static_cast<uint8_t>(position.trailing);
-  state->free_bits = static_cast<uint8_t>((8 - position.bit % 8) % 8);
+  state->free_bits = static_cast<uint8_t>(free_bits);
   // Upstream goes on with the decoder's window, even where it is the one that no sample set.
   state->window = true;
   return absl::OkStatus();

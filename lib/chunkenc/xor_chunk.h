@@ -24,7 +24,7 @@ struct XorState {
   uint16_t count = 0;
   uint8_t leading = 0;
   uint8_t trailing = 0;
-  uint8_t free_bits = 0;  // Unused low bits in the last byte.
+  uint8_t free_bits = 0;  // Unused low bits in the last byte; 8 when it is unused as a whole.
   bool window = false;    // leading and trailing are set.
 };
 
