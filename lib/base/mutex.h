@@ -37,6 +37,7 @@ using CondVar = absl::CondVar;
 
 namespace narthex {
 
+// A reader-writer lock. Thread-safe.
 class ABSL_LOCKABLE Mutex {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mu_.lock(); }
@@ -54,6 +55,7 @@ class ABSL_LOCKABLE Mutex {
   std::shared_mutex mu_;
 };
 
+// Holds a Mutex from its construction to its destruction.
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
   explicit MutexLock(Mutex* mu) ABSL_EXCLUSIVE_LOCK_FUNCTION(mu) : mu_(mu) { mu_->Lock(); }
@@ -66,6 +68,7 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
 };
 using WriterMutexLock = MutexLock;
 
+// Holds a Mutex beside other readers.
 class ABSL_SCOPED_LOCKABLE ReaderMutexLock {
  public:
   explicit ReaderMutexLock(Mutex* mu) ABSL_SHARED_LOCK_FUNCTION(mu) : mu_(mu) { mu_->ReaderLock(); }
@@ -77,6 +80,7 @@ class ABSL_SCOPED_LOCKABLE ReaderMutexLock {
   Mutex* const mu_;
 };
 
+// Waits for a signal under a Mutex. Thread-safe.
 class CondVar {
  public:
   void Wait(Mutex* mu) { cv_.wait(mu->mu_); }

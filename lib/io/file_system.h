@@ -28,6 +28,7 @@ class WritableFile {
   virtual absl::Status Close() = 0;
 };
 
+// A file that is read at any place. Thread-safe.
 class RandomAccessFile {
  public:
   virtual ~RandomAccessFile() = default;

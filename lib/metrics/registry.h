@@ -21,6 +21,7 @@ class Counter {
   virtual void Increment(double by = 1) = 0;  // by >= 0
   virtual double Value() const = 0;
 };
+// A value that goes up and down.
 class Gauge {
  public:
   virtual ~Gauge() = default;
@@ -28,11 +29,13 @@ class Gauge {
   virtual void Add(double by) = 0;
   virtual double Value() const = 0;
 };
+// Counts observations by bucket.
 class Histogram {
  public:
   virtual ~Histogram() = default;
   virtual void Observe(double value) = 0;
 };
+// Quantiles over the last ten minutes.
 class Summary {
  public:
   virtual ~Summary() = default;

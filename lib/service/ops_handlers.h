@@ -13,7 +13,8 @@ namespace narthex::service {
 struct OpsOptions {
   std::string name;  // "storage": /-/healthy answers "Narthex storage is Healthy.\n"
   std::function<bool()> ready;
-  bool enable_lifecycle = false;  // /-/reload and /-/quit; else 403 as upstream.
+  // /-/reload and /-/quit; else 403 as upstream.
+  bool enable_lifecycle = false;
 };
 
 // Adds /metrics (text 0.0.4), /-/healthy, /-/ready (503 until ready), /-/reload and /-/quit to
