@@ -4,12 +4,15 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include "lib/rpc/runtime.h"
+
 namespace narthex::rpc {
 namespace {
 constexpr int kMessageBytesMax = 64 << 20;
 }  // namespace
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint) {
+  StartRuntime();
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(kMessageBytesMax);
   args.SetMaxSendMessageSize(kMessageBytesMax);

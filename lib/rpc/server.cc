@@ -18,6 +18,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/io/listen_socket.h"
+#include "lib/rpc/runtime.h"
 
 namespace narthex::rpc {
 namespace {
@@ -85,6 +86,7 @@ absl::StatusOr<std::string> CheckedAddress(const std::string& address) {
 }
 
 void EnableProcessWideServices() {
+  StartRuntime();
   static const bool done = [] {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -119,7 +121,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(
   grpc::ResourceQuota quota("narthex");
   quota.SetMaxThreads(options.streams_max + kThreadsMargin);
   builder.SetResourceQuota(quota);
-  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 2);
   builder.SetOption(std::make_unique<ServiceNamesOption>(&rep->service_names));
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &rep->port);
   for (grpc::Service* service : services) builder.RegisterService(service);
