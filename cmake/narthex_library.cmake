@@ -1,6 +1,9 @@
 # The build functions. A folder lists its sources; nothing is globbed. DEPS must name targets that are already
 # defined, so the order of add_subdirectory is the layer order and a cycle or an upward edge cannot be configured.
 
+# Our headers are included from the root in quotes. Not with -I: the script called stack lies there, and <stack> would find it.
+set(NARTHEX_INCLUDE_ROOT "SHELL:-iquote ${PROJECT_SOURCE_DIR}")
+
 function(narthex_check_deps target)
   foreach(dep IN LISTS ARGN)
     if(NOT TARGET ${dep})
@@ -22,11 +25,11 @@ function(narthex_library name)
   if(ARG_SRCS)
     add_library(${target} STATIC ${ARG_SRCS})
     target_compile_options(${target} PRIVATE ${NARTHEX_WARNINGS})
-    target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
+    target_compile_options(${target} PUBLIC ${NARTHEX_INCLUDE_ROOT})
     target_link_libraries(${target} PUBLIC ${ARG_DEPS})
   else()
     add_library(${target} INTERFACE)
-    target_include_directories(${target} INTERFACE ${PROJECT_SOURCE_DIR})
+    target_compile_options(${target} INTERFACE ${NARTHEX_INCLUDE_ROOT})
     target_link_libraries(${target} INTERFACE ${ARG_DEPS})
   endif()
   add_library(narthex::${name} ALIAS ${target})

@@ -359,6 +359,7 @@ class Server::Loop {
   void Advance(Connection* connection) {
     if (connection->state == State::kIdle) {
       if (connection->in.empty()) {
+        accept_resume_ = Instant::min();  // It can make room now.
         if (connection->in.capacity() > kIdleBufferBytes) connection->in.shrink_to_fit();
         return Await(connection, State::kIdle, EPOLLIN, InstantAfter(options_.idle_timeout));
       }

@@ -70,26 +70,29 @@ bool IsCanonicalized(MetricType type, std::string_view label) {
 struct QuotedText {
   bool escapes = false;
   bool high = false;  // Bytes beyond ASCII.
-  bool nul = false;
+  bool odd = false;   // NULs, or an escaped newline: what the fast path leaves to the lexer.
 };
 
-// From behind the opening quote on: the closing one, or null when there is none before `end`.
+// From behind the opening quote on: the closing one, or null when there is none before `end`. NULs
+// count for nothing, also between a backslash and what it escapes.
 const char* FindClosingQuote(const char* from, const char* end, QuotedText* met) {
   while (true) {
     from = FindQuote(from, end, &met->high);
     if (from == end) return nullptr;
     if (*from == '"') return from;
-    if (*from == '\0') {
-      met->nul = true;
-      ++from;
+    if (*from++ == '\0') {
+      met->odd = true;
       continue;
     }
     met->escapes = true;
-    if (end - from < 2) return nullptr;
-    // A NUL behind the backslash is not what it escapes.
-    if (from[1] == '\n' || from[1] == '\0') met->nul = true;
-    met->high |= static_cast<unsigned char>(from[1]) >= 0x80;
-    from += 2;
+    while (from < end && *from == '\0') {
+      met->odd = true;
+      ++from;
+    }
+    if (from == end) return nullptr;
+    met->odd |= *from == '\n';
+    met->high |= static_cast<unsigned char>(*from) >= 0x80;
+    ++from;
   }
 }
 
@@ -145,7 +148,7 @@ bool PrometheusParser::ReadSeriesFast(Entry* entry) {
       const char* const value = at + 2;
       QuotedText met;
       at = FindClosingQuote(value, end, &met);
-      if (at == nullptr || met.nul) return false;
+      if (at == nullptr || met.odd) return false;
       if (met.high && !IsValidUtf8({value, static_cast<size_t>(at - value)})) return false;
       ++at;
       if (at < end && *at == ',') {
@@ -189,7 +192,8 @@ bool PrometheusParser::ReadMetadataFast(Entry* entry) {
   if (!help && std::memcmp(position_, "# TYPE ", kKeywordBytes) != 0) return false;
   const char* const name = position_ + kKeywordBytes;
   const char* const name_end = SkipName<NameKind::kMetric>(name, end);
-  if (!IsNameStart(*name) || end - name_end < 2 || *name_end != ' ' || IsBlank(name_end[1])) {
+  if (!IsNameStart(*name) || end - name_end < 2 || *name_end != ' ' || IsBlank(name_end[1]) ||
+      name_end[1] == '\0') {
     return false;
   }
   const char* const text = name_end + 1;
@@ -412,8 +416,8 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
     labels_.push_back({kMetricName, {at, static_cast<size_t>(name_end - at)}});
   }
   at = name_end;
-  const auto skip = [&](std::string_view characters) {
-    while (at < end && characters.find(*at) != std::string_view::npos) ++at;
+  const auto skip = [&](char separator) {
+    while (at < end && (*at == separator || IsBlank(*at) || *at == '\0')) ++at;
   };
   // The string whose opening quote is at `at`.
   const auto take_string = [&]() -> std::string_view {
@@ -423,15 +427,15 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
     NARTHEX_CHECK(at != nullptr);
     return resolve({start, static_cast<size_t>(at++ - start)}, met.escapes);
   };
-  skip("{ \t,");
+  skip('{');
   while (at < end && *at != '}') {
     std::string_view name;
     if (*at == '"') {
       name = take_string();
-      skip(" \t");
+      skip(' ');
       if (*at == ',' || *at == '}') {
-        labels_.push_back({kMetricName, name});
-        skip(" \t,");
+        if (!name.empty()) labels_.push_back({kMetricName, name});
+        skip(',');
         continue;
       }
     } else {
@@ -439,7 +443,7 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
       at = SkipName<NameKind::kLabel>(at, end);
       name = {start, static_cast<size_t>(at - start)};
     }
-    skip(" \t=");
+    skip('=');
     std::string_view value = take_string();
     double number;
     if (IsCanonicalized(series.type, name) && ParseValue(value, &number).ok()) {
@@ -447,7 +451,7 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
       value = label_texts_.back();
     }
     if (!value.empty()) labels_.push_back({name, value});
-    skip(" \t,");
+    skip(',');
   }
 
   std::sort(labels_.begin(), labels_.end());

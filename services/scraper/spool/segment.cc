@@ -85,7 +85,7 @@ SegmentReader::SegmentReader(std::unique_ptr<io::RandomAccessFile> file) : file_
 absl::StatusOr<std::unique_ptr<SegmentReader>> SegmentReader::Open(io::FileSystem* fs,
                                                                    const std::string& path) {
   NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<io::RandomAccessFile> file, fs->OpenRead(path));
-  return std::unique_ptr<SegmentReader>(new SegmentReader(std::move(file)));
+  return std::make_unique<SegmentReader>(std::move(file));
 }
 
 void SegmentReader::Rewind() { offset_ = 0; }

@@ -60,6 +60,7 @@ class SegmentReader {
 
   static absl::StatusOr<std::unique_ptr<SegmentReader>> Open(io::FileSystem* fs,
                                                              const std::string& path);
+  explicit SegmentReader(std::unique_ptr<io::RandomAccessFile> file);
   // The next whole record that ends at or before `limit` bytes. NotFound when there is none, which
   // is how a torn tail looks too; DataLoss when the bytes there are damaged (what follows cannot be
   // read).
@@ -69,7 +70,6 @@ class SegmentReader {
   void Rewind();
 
  private:
-  explicit SegmentReader(std::unique_ptr<io::RandomAccessFile> file);
   // Makes `length` bytes at offset_ available in the buffer; false at the end of the file or of
   // `limit`.
   absl::StatusOr<bool> Fill(size_t length, uint64_t limit);
