@@ -1,6 +1,7 @@
 #ifndef NARTHEX_LIB_CONFIG_FILE_LOADER_H_
 #define NARTHEX_LIB_CONFIG_FILE_LOADER_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -24,7 +24,7 @@ struct StaticSdConfig {
 };
 
 struct FileSdConfig {
-  std::vector<std::string> files;  // The last element of a path may hold one '*'.
+  std::vector<std::string> files;  // The last element may be a glob.
   absl::Duration refresh_interval = absl::Minutes(5);
   friend bool operator==(const FileSdConfig&, const FileSdConfig&) = default;
 };

@@ -346,9 +346,11 @@ const Value* Mapping::Find(std::string_view key) {
   return nullptr;
 }
 
-bool Mapping::Has(std::string_view key) const {
-  return std::any_of(entries_.begin(), entries_.end(),
-                     [key](const Value::Entry& entry) { return entry.key.text() == key; });
+const Value* Mapping::Peek(std::string_view key) const {
+  for (const Value::Entry& entry : entries_) {
+    if (entry.key.text() == key) return &entry.value;
+  }
+  return nullptr;
 }
 
 absl::Status Mapping::ErrorAt(std::string_view key, std::string_view reason) const {

@@ -244,7 +244,10 @@ class Mapping {
 
   // Marks `key` as known; null when the mapping lacks it.
   const Value* Find(std::string_view key);
-  bool Has(std::string_view key) const;
+  // The same without marking it.
+  const Value* Peek(std::string_view key) const;
+  bool Has(std::string_view key) const { return Peek(key) != nullptr; }
+  const Value& value() const { return value_; }
   // An error at the field, or at the mapping when the field is absent.
   absl::Status ErrorAt(std::string_view key, std::string_view reason) const;
 

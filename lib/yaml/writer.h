@@ -14,20 +14,14 @@
 #include "lib/yaml/decoder.h"
 
 // Writes YAML as Go's yaml.v2 does: block style, two spaces, sequences not indented, quotes only
-// where they are needed. A struct is written by a function beside it, mostly from the same list of
-// fields that reads it:
+// where they are needed. A struct lists its fields once, for reading and for writing:
 //
-//   template <typename Fields, typename Config>
-//   void ListFields(Fields& fields, Config& config) {      // Config is QueueConfig or const
-//   QueueConfig.
+//   template <typename Fields>  // Mapping or MappingWriter
+//   void ListFields(Fields& fields, QueueConfig& config) {
 //     fields("capacity", config.capacity);
 //     fields("retry_on_http_429", config.retry_on_http_429, yaml::Policy::kAlways);
 //   }
-//   yaml::Tree EncodeYaml(const QueueConfig& config) {
-//     yaml::MappingWriter fields;
-//     ListFields(fields, config);
-//     return fields.Take();
-//   }
+//   yaml::Tree EncodeYaml(const QueueConfig& config) { return yaml::WriteFields(config); }
 namespace narthex::yaml {
 
 // A value to be written. Plain data.
@@ -98,6 +92,15 @@ class MappingWriter {
  private:
   Tree tree_{.kind = Tree::Kind::kMapping};
 };
+
+// The fields that ListFields(MappingWriter&, T&) names, found by argument-dependent lookup (so in
+// T's namespace itself). MappingWriter only reads them.
+template <typename T>
+Tree WriteFields(const T& config) {
+  MappingWriter fields;
+  ListFields(fields, const_cast<T&>(config));
+  return fields.Take();
+}
 
 // The document, ending in a newline.
 std::string Render(const Tree& tree);
