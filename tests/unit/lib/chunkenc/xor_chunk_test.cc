@@ -149,6 +149,11 @@ TEST_CASE("chunks are bit for bit those of Prometheus") {
   }
 }
 
+TEST_CASE("a chunk has the bytes of format.md") {
+  CHECK(ToHex(Encode({{1000, 1}, {2000, 2}, {3005, 2}})) ==
+        "0003d00f3ff0000000000000e807c25fff800500");
+}
+
 TEST_CASE("what is encoded decodes to the same, at every length") {
   std::mt19937_64 random(1);
   for (size_t count = 0; count < 60; ++count) {
