@@ -1,0 +1,152 @@
+#include "services/query/api/query_handlers.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "lib/base/strings.h"
+#include "lib/json/writer.h"
+#include "services/query/api/params.h"
+#include "services/query/api/value_writer.h"
+#include "services/query/promql/printer.h"
+
+namespace narthex::query_api {
+namespace {
+
+// Points per series that one range query may ask for: a week at a minute, or a year at an hour.
+constexpr int64_t kPointsMax = 11'000;
+
+// An answer that says what was wrong with a parameter, or nothing.
+using Refusal = std::optional<Answer>;
+
+// timeout and lookback_delta.
+Refusal ParseOptions(const http::ServerRequest& request, promql::QueryOptions* options) {
+  options->cancelled = request.cancelled;
+  if (const std::string_view text = request.params.Get("timeout"); !text.empty()) {
+    const absl::StatusOr<absl::Duration> timeout = ParseApiDuration(text);
+    if (!timeout.ok()) return Answer::BadParameter("timeout", timeout.status());
+    options->timeout = *timeout;
+  }
+  if (const std::string_view text = request.params.Get("lookback_delta"); !text.empty()) {
+    const absl::StatusOr<absl::Duration> delta = ParseApiDuration(text);
+    if (!delta.ok()) {
+      return Answer::Error(ErrorType::kBadData, StrCat("error parsing lookback delta duration: ",
+                                                       Message(delta.status())));
+    }
+    options->lookback_delta = *delta;
+  }
+  return std::nullopt;
+}
+
+bool Truncate(size_t limit, promql::Value* value) {
+  const auto cut = [limit](auto* list) {
+    if (list == nullptr || list->size() <= limit) return false;
+    list->erase(list->begin() + static_cast<ptrdiff_t>(limit), list->end());
+    return true;
+  };
+  return limit > 0 &&
+         (cut(std::get_if<promql::Vector>(value)) || cut(std::get_if<promql::Matrix>(value)));
+}
+
+Answer ToAnswer(const http::ServerRequest& request, size_t limit,
+                absl::StatusOr<promql::Result> result) {
+  // The expression has been parsed; the engine refuses only a type that cannot be asked as a range.
+  if (absl::IsInvalidArgument(result.status())) {
+    return Answer::BadParameter("query", result.status());
+  }
+  if (!result.ok()) return Answer::Error(result.status());
+  Answer answer;
+  answer.warnings = std::move(result->warnings);
+  answer.infos = std::move(result->infos);
+  if (Truncate(limit, &result->value)) {
+    answer.warnings.push_back("results truncated due to limit");
+  }
+  json::Writer writer(&answer.data);
+  writer.BeginObject();
+  WriteValue(result->value, &writer, &answer.data);
+  if (const std::string_view stats = request.params.Get("stats"); !stats.empty()) {
+    writer.Key("stats");
+    WriteStats(result->stats, &writer);
+    if (stats != "true" && stats != "all") {
+      answer.warnings.push_back(
+          StrCat("unknown value ", Quote(stats), " of the parameter \"stats\", taken as \"true\""));
+    }
+  }
+  writer.EndObject();
+  return answer;
+}
+
+}  // namespace
+
+Answer QueryHandlers::Instant(const http::ServerRequest& request) {
+  const http::Params& params = request.params;
+  const absl::StatusOr<size_t> limit = LimitParam(params);
+  if (!limit.ok()) return Answer::BadParameter("limit", limit.status());
+  const absl::StatusOr<Timestamp> time = TimeParam(params, "time", ToTimestamp(clock_->Now()));
+  if (!time.ok()) return Answer::BadParameter("time", time.status());
+  promql::QueryOptions options;
+  if (Refusal refusal = ParseOptions(request, &options)) return *std::move(refusal);
+  const absl::StatusOr<promql::ExprPtr> expr = engine_->Parse(params.Get("query"));
+  if (!expr.ok()) return Answer::BadParameter("query", expr.status());
+  return ToAnswer(request, *limit, engine_->Instant(querier_, **expr, *time, options));
+}
+
+Answer QueryHandlers::Range(const http::ServerRequest& request) {
+  const http::Params& params = request.params;
+  const absl::StatusOr<size_t> limit = LimitParam(params);
+  if (!limit.ok()) return Answer::BadParameter("limit", limit.status());
+  const absl::StatusOr<Timestamp> start = ParseTime(params.Get("start"));
+  if (!start.ok()) return Answer::BadParameter("start", start.status());
+  const absl::StatusOr<Timestamp> end = ParseTime(params.Get("end"));
+  if (!end.ok()) return Answer::BadParameter("end", end.status());
+  if (*end < *start) {
+    return Answer::BadParameter("end", "end timestamp must not be before start time");
+  }
+  const absl::StatusOr<absl::Duration> step = ParseApiDuration(params.Get("step"));
+  if (!step.ok()) return Answer::BadParameter("step", step.status());
+  // The engine counts in milliseconds; a shorter step would not advance.
+  const int64_t step_ms = ToMillis(*step);
+  if (step_ms <= 0) {
+    return Answer::BadParameter("step",
+                                "zero or negative query resolution step widths are not accepted. "
+                                "Try a positive integer");
+  }
+  if ((*end - *start) / step_ms > kPointsMax) {
+    return Answer::Error(ErrorType::kBadData,
+                         "exceeded maximum resolution of 11,000 points per timeseries. Try "
+                         "decreasing the query resolution (?step=XX)");
+  }
+  promql::QueryOptions options;
+  if (Refusal refusal = ParseOptions(request, &options)) return *std::move(refusal);
+  const absl::StatusOr<promql::ExprPtr> expr = engine_->Parse(params.Get("query"));
+  if (!expr.ok()) return Answer::BadParameter("query", expr.status());
+  return ToAnswer(request, *limit,
+                  engine_->Range(querier_, **expr, *start, *end, step_ms, options));
+}
+
+Answer QueryHandlers::Exemplars(const http::ServerRequest& request) {
+  const http::Params& params = request.params;
+  const absl::StatusOr<Timestamp> start = TimeParam(params, "start", kApiMinTime);
+  if (!start.ok()) return Answer::BadParameter("start", start.status());
+  const absl::StatusOr<Timestamp> end = TimeParam(params, "end", kApiMaxTime);
+  if (!end.ok()) return Answer::BadParameter("end", end.status());
+  if (*end < *start) {
+    return Answer::Error(ErrorType::kBadData, "end timestamp must not be before start timestamp");
+  }
+  const absl::StatusOr<promql::ExprPtr> expr = engine_->Parse(params.Get("query"));
+  if (!expr.ok()) return Answer::Error(expr.status());
+  if (promql::Selectors(**expr).empty()) return Answer();
+  // Storage keeps no exemplars, so there are none for any selector.
+  return Answer::Data("[]");
+}
+
+Answer QueryHandlers::Format(const http::ServerRequest& request) {
+  const absl::StatusOr<promql::ExprPtr> expr = engine_->Parse(request.params.Get("query"));
+  if (!expr.ok()) return Answer::BadParameter("query", expr.status());
+  std::string json;
+  json::AppendQuoted(&json, promql::Prettify(**expr));
+  return Answer::Data(std::move(json));
+}
+
+}  // namespace narthex::query_api

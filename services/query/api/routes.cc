@@ -1,0 +1,131 @@
+#include "services/query/api/routes.h"
+
+#include <string_view>
+#include <utility>
+
+#include "lib/base/strings.h"
+#include "services/query/api/envelope.h"
+#include "services/query/api/federate.h"
+#include "services/query/api/metadata_handlers.h"
+#include "services/query/api/query_handlers.h"
+#include "services/query/api/rule_handlers.h"
+#include "services/query/api/target_handlers.h"
+
+namespace narthex::query_api {
+namespace {
+
+constexpr std::string_view kIndexPage = R"(<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Narthex query</title></head>
+<body>
+<h1>Narthex query</h1>
+<p>This service answers the Prometheus HTTP API. It has no pages for people yet: point Grafana (data
+source <em>Prometheus</em>) or promtool at this address.</p>
+<ul>
+<li><a href="api/v1/query?query=up">api/v1/query?query=up</a></li>
+<li><a href="api/v1/targets">api/v1/targets</a></li>
+<li><a href="api/v1/rules">api/v1/rules</a></li>
+<li><a href="api/v1/alerts">api/v1/alerts</a></li>
+<li><a href="api/v1/status/config">api/v1/status/config</a></li>
+<li><a href="metrics">metrics</a></li>
+</ul>
+</body>
+</html>
+)";
+
+// Adds routes whose answers get the envelope and the CORS headers.
+class ApiRouter {
+ public:
+  ApiRouter(http::Router* router, const ApiOptions& options, std::function<bool()> ready)
+      : router_(router),
+        prefix_(StrCat(options.route_prefix, "/api/v1")),
+        cors_origin_(options.cors_origin),
+        ready_(std::move(ready)) {
+    const auto preflight = [cors_origin = cors_origin_](const http::ServerRequest& request) {
+      http::ServerResponse response;
+      response.status = 204;
+      AddCorsHeaders(cors_origin, request, &response);
+      return response;
+    };
+    router_->Handle("OPTIONS", StrCat(prefix_, "/*path"), preflight);
+  }
+
+  template <typename Handlers>
+  void Add(std::string_view methods, std::string_view path, std::shared_ptr<Handlers> handlers,
+           Answer (Handlers::*method)(const http::ServerRequest&)) {
+    const auto handle = [cors_origin = cors_origin_, ready = ready_, handlers = std::move(handlers),
+                         method](const http::ServerRequest& request) {
+      http::ServerResponse response = ready()
+                                          ? ToResponse((handlers.get()->*method)(request))
+                                          : http::ServerResponse::Text(503, "Service Unavailable");
+      AddCorsHeaders(cors_origin, request, &response);
+      return response;
+    };
+    router_->Handle(methods, StrCat(prefix_, path), handle);
+  }
+
+ private:
+  http::Router* const router_;
+  const std::string prefix_;
+  const Regex cors_origin_;
+  const std::function<bool()> ready_;
+};
+
+}  // namespace
+
+void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
+  constexpr std::string_view kBoth = "GET,POST";
+  ApiRouter api(router, options, parts.ready);
+
+  const auto query = std::make_shared<QueryHandlers>(parts.engine, parts.querier, parts.clock);
+  api.Add(kBoth, "/query", query, &QueryHandlers::Instant);
+  api.Add(kBoth, "/query_range", query, &QueryHandlers::Range);
+  api.Add(kBoth, "/query_exemplars", query, &QueryHandlers::Exemplars);
+  api.Add(kBoth, "/format_query", query, &QueryHandlers::Format);
+
+  const auto metadata =
+      std::make_shared<MetadataHandlers>(parts.querier, parts.clock, options.query_timeout);
+  api.Add(kBoth, "/labels", metadata, &MetadataHandlers::LabelNames);
+  api.Add("GET", "/label/:name/values", metadata, &MetadataHandlers::LabelValues);
+  api.Add(kBoth, "/series", metadata, &MetadataHandlers::Series);
+
+  const auto targets = std::make_shared<TargetHandlers>(parts.scrapers);
+  api.Add("GET", "/targets", targets, &TargetHandlers::Targets);
+  api.Add("GET", "/targets/metadata", targets, &TargetHandlers::TargetMetadata);
+  api.Add("GET", "/scrape_pools", targets, &TargetHandlers::ScrapePools);
+  api.Add("GET", "/metadata", targets, &TargetHandlers::Metadata);
+
+  const auto rules = std::make_shared<RuleHandlers>(parts.rules, parts.notifier);
+  api.Add("GET", "/rules", rules, &RuleHandlers::Rules);
+  api.Add("GET", "/alerts", rules, &RuleHandlers::Alerts);
+  api.Add("GET", "/alertmanagers", rules, &RuleHandlers::Alertmanagers);
+
+  const auto status = std::make_shared<StatusHandlers>(std::move(parts.status), parts.clock);
+  api.Add("GET", "/status/config", status, &StatusHandlers::Config);
+  api.Add("GET", "/status/flags", status, &StatusHandlers::Flags);
+  api.Add("GET", "/status/runtimeinfo", status, &StatusHandlers::RuntimeInfo);
+  api.Add("GET", "/status/buildinfo", status, &StatusHandlers::BuildInfo);
+
+  FederateHandler::Options federate_options;
+  federate_options.lookback_delta = parts.engine->options().lookback_delta;
+  federate_options.timeout = options.query_timeout;
+  federate_options.external_labels = parts.external_labels;
+  const auto federate =
+      std::make_shared<FederateHandler>(parts.querier, parts.clock, std::move(federate_options));
+  router->Handle("GET", StrCat(options.route_prefix, "/federate"),
+                 [federate, ready = parts.ready](const http::ServerRequest& request) {
+                   return ready() ? federate->Handle(request)
+                                  : http::ServerResponse::Text(503, "Service Unavailable");
+                 });
+
+  const auto index = [](const http::ServerRequest&) {
+    http::ServerResponse response;
+    response.content_type = "text/html; charset=utf-8";
+    response.body = std::string(kIndexPage);
+    return response;
+  };
+  router->Handle("GET", StrCat(options.route_prefix, "/"), index);
+  router->Handle("GET", StrCat(options.route_prefix, "/graph"), index);
+}
+
+}  // namespace narthex::query_api

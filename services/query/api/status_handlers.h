@@ -1,0 +1,46 @@
+#ifndef NARTHEX_SERVICES_QUERY_API_STATUS_HANDLERS_H_
+#define NARTHEX_SERVICES_QUERY_API_STATUS_HANDLERS_H_
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "absl/time/time.h"
+#include "lib/base/clock.h"
+#include "lib/http/message.h"
+#include "services/query/api/envelope.h"
+
+namespace narthex::query_api {
+
+// What the process says of itself.
+struct StatusSources {
+  std::string version;
+  std::string revision;
+  absl::Time start_time;
+  std::map<std::string, std::string> flags;
+  std::function<std::string()> config_yaml;
+  std::function<bool()> reload_successful;
+  std::function<absl::Time()> last_config_time;
+};
+
+// status/config, status/flags, status/runtimeinfo, status/buildinfo.
+//
+// Thread safety: all methods may be called from any thread.
+class StatusHandlers {
+ public:
+  StatusHandlers(StatusSources sources, Clock* clock)
+      : sources_(std::move(sources)), clock_(clock) {}
+
+  Answer Config(const http::ServerRequest& request);
+  Answer Flags(const http::ServerRequest& request);
+  Answer RuntimeInfo(const http::ServerRequest& request);
+  Answer BuildInfo(const http::ServerRequest& request);
+
+ private:
+  const StatusSources sources_;
+  Clock* const clock_;
+};
+
+}  // namespace narthex::query_api
+
+#endif  // NARTHEX_SERVICES_QUERY_API_STATUS_HANDLERS_H_

@@ -1,0 +1,146 @@
+#include "services/query/api/value_writer.h"
+
+#include <charconv>
+#include <variant>
+
+#include "lib/base/float_format.h"
+#include "lib/base/strings.h"
+
+namespace narthex::query_api {
+namespace {
+
+// [1435781451.781,"1"]
+void AppendPoint(std::string* out, Timestamp timestamp, double value) {
+  out->push_back('[');
+  AppendTimestamp(out, timestamp);
+  out->append(",\"");
+  AppendSampleValue(out, value);
+  out->append("\"]");
+}
+
+void WriteVector(const promql::Vector& vector, json::Writer* writer) {
+  std::string point;
+  writer->BeginArray();
+  for (const promql::VectorSample& sample : vector) {
+    writer->BeginObject();
+    writer->Key("metric");
+    WriteLabels(sample.labels, writer);
+    writer->Key("value");
+    point.clear();
+    AppendPoint(&point, sample.timestamp, sample.value);
+    writer->Raw(point);
+    writer->EndObject();
+  }
+  writer->EndArray();
+}
+
+void WriteMatrix(const promql::Matrix& matrix, json::Writer* writer, std::string* out) {
+  writer->BeginArray();
+  for (const promql::Series& series : matrix) {
+    writer->BeginObject();
+    writer->Key("metric");
+    WriteLabels(series.labels, writer);
+    writer->Key("values");
+    // The bulk of most answers: the text goes straight behind what the writer has written.
+    writer->Raw("");
+    const std::span<const Timestamp> timestamps = series.samples.timestamps();
+    const std::span<const double> values = series.samples.values();
+    out->push_back('[');
+    for (size_t i = 0; i < timestamps.size(); ++i) {
+      if (i > 0) out->push_back(',');
+      AppendPoint(out, timestamps[i], values[i]);
+    }
+    out->push_back(']');
+    writer->EndObject();
+  }
+  writer->EndArray();
+}
+
+}  // namespace
+
+void AppendTimestamp(std::string* out, Timestamp timestamp) {
+  uint64_t magnitude = static_cast<uint64_t>(timestamp);
+  if (timestamp < 0) {
+    out->push_back('-');
+    magnitude = 0 - magnitude;
+  }
+  char buffer[32];
+  const std::to_chars_result result =
+      std::to_chars(buffer, buffer + sizeof buffer, magnitude / 1000);
+  char* end = result.ptr;
+  if (const uint64_t fraction = magnitude % 1000; fraction != 0) {
+    *end++ = '.';
+    *end++ = static_cast<char>('0' + fraction / 100);
+    *end++ = static_cast<char>('0' + fraction / 10 % 10);
+    *end++ = static_cast<char>('0' + fraction % 10);
+  }
+  out->append(buffer, end);
+}
+
+void WriteLabels(const Labels& labels, json::Writer* writer) {
+  writer->BeginObject();
+  for (const LabelView label : labels) {
+    writer->Key(label.name);
+    writer->String(label.value);
+  }
+  writer->EndObject();
+}
+
+std::string FormatApiTime(absl::Time time) {
+  if (time == absl::InfinitePast()) return "0001-01-01T00:00:00Z";
+  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%E*SZ", time, absl::UTCTimeZone());
+}
+
+void WriteValue(const promql::Value& value, json::Writer* writer, std::string* out) {
+  writer->Key("resultType");
+  writer->String(promql::ValueTypeName(promql::TypeOf(value)));
+  writer->Key("result");
+  if (const auto* vector = std::get_if<promql::Vector>(&value)) {
+    WriteVector(*vector, writer);
+  } else if (const auto* matrix = std::get_if<promql::Matrix>(&value)) {
+    WriteMatrix(*matrix, writer, out);
+  } else {
+    std::string text = "[";
+    if (const auto* scalar = std::get_if<promql::Scalar>(&value)) {
+      AppendTimestamp(&text, scalar->timestamp);
+      // A scalar never has an exponent.
+      StrAppend(&text, ",\"", FormatFloat(scalar->value), "\"]");
+    } else {
+      const promql::String& string = std::get<promql::String>(value);
+      AppendTimestamp(&text, string.timestamp);
+      text.push_back(',');
+      json::AppendQuoted(&text, string.value);
+      text.push_back(']');
+    }
+    writer->Raw(text);
+  }
+}
+
+void WriteStats(const promql::QueryStats& stats, json::Writer* writer) {
+  const auto seconds = [writer](std::string_view key, absl::Duration duration) {
+    writer->Key(key);
+    writer->Double(absl::ToDoubleSeconds(duration));
+  };
+  writer->BeginObject();
+  writer->Key("timings");
+  writer->BeginObject();
+  seconds("evalTotalTime", stats.preparation_time + stats.evaluation_time);
+  seconds("resultSortTime", absl::ZeroDuration());
+  seconds("queryPreparationTime", stats.preparation_time);
+  seconds("innerEvalTime", stats.evaluation_time);
+  seconds("execQueueTime", stats.queue_time);
+  seconds("execTotalTime", stats.queue_time + stats.preparation_time + stats.evaluation_time);
+  writer->EndObject();
+  writer->Key("samples");
+  writer->BeginObject();
+  writer->Key("totalQueryableSamples");
+  writer->Uint(stats.samples_queryable);
+  writer->Key("samplesRead");
+  writer->Uint(stats.samples_read);
+  writer->Key("peakSamples");
+  writer->Uint(stats.samples_peak);
+  writer->EndObject();
+  writer->EndObject();
+}
+
+}  // namespace narthex::query_api

@@ -1,0 +1,31 @@
+#ifndef NARTHEX_SERVICES_QUERY_API_VALUE_WRITER_H_
+#define NARTHEX_SERVICES_QUERY_API_VALUE_WRITER_H_
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "lib/json/writer.h"
+#include "lib/labels/labels.h"
+#include "lib/model/timestamp.h"
+#include "services/query/promql/value.h"
+
+// Query results as the API writes them, straight from the columns of the engine. All functions are
+// pure.
+namespace narthex::query_api {
+
+// Seconds with three decimals where there are any: 1435781451.781, 1435781430.
+void AppendTimestamp(std::string* out, Timestamp timestamp);
+// {"__name__":"up","job":"x"}
+void WriteLabels(const Labels& labels, json::Writer* writer);
+// "2006-01-02T15:04:05.999Z", with as many decimals as needed; InfinitePast() as Go's zero time,
+// "0001-01-01T00:00:00Z".
+std::string FormatApiTime(absl::Time time);
+
+// "resultType":…,"result":…: the first members of an object that the caller has begun and ends.
+void WriteValue(const promql::Value& value, json::Writer* writer, std::string* out);
+// {"timings":{…},"samples":{…}}
+void WriteStats(const promql::QueryStats& stats, json::Writer* writer);
+
+}  // namespace narthex::query_api
+
+#endif  // NARTHEX_SERVICES_QUERY_API_VALUE_WRITER_H_
