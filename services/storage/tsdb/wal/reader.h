@@ -1,0 +1,59 @@
+#ifndef NARTHEX_SERVICES_STORAGE_TSDB_WAL_READER_H_
+#define NARTHEX_SERVICES_STORAGE_TSDB_WAL_READER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace narthex::wal {
+
+// Reads the records of one segment from front to back. Records never cross segments, so a log is
+// read by one reader a segment.
+//
+// Thread safety: none. The views it hands out point into the segment's bytes or into the reader,
+// and are valid until the next Next().
+class SegmentReader {
+ public:
+  // `segment` is the whole file and must outlive the reader.
+  explicit SegmentReader(std::string_view segment) : bytes_(segment) {}
+
+  // Goes to the next record; false at the end, or where the bytes are damaged (see status()).
+  bool Next();
+  std::string_view record() const { return record_; }
+  // Where the current record begins; after a false Next(), where the good bytes end.
+  uint64_t offset() const { return record_offset_; }
+
+  // OK at a clean end. DataLoss with the cause and its offset otherwise.
+  const absl::Status& status() const { return status_; }
+  // The segment ends within a record: what a crash leaves at the end of a log.
+  bool torn() const { return torn_; }
+
+ private:
+  enum class Step { kFragment, kEnd, kDamage };
+  struct Fragment {
+    uint8_t head = 0;
+    std::string_view data;
+  };
+
+  Step NextFragment(Fragment* fragment);
+  // Joins fragments until a record is complete.
+  Step ReadRecord(uint8_t* head, std::string_view* data);
+  Step Damage(std::string_view what, bool torn = false);
+
+  const std::string_view bytes_;
+  size_t position_ = 0;
+  size_t fragment_offset_ = 0;
+  uint64_t record_offset_ = 0;
+  std::string_view record_;
+  std::string joined_;
+  std::string uncompressed_;
+  absl::Status status_;
+  bool torn_ = false;
+};
+
+}  // namespace narthex::wal
+
+#endif  // NARTHEX_SERVICES_STORAGE_TSDB_WAL_READER_H_
