@@ -1,0 +1,132 @@
+#include "services/storage/tsdb/db.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "lib/base/coding.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/strings.h"
+
+namespace narthex::tsdb {
+namespace {
+
+constexpr std::string_view kLogDirectory = "wal";
+constexpr std::string_view kQuarantineDirectory = "quarantine";
+constexpr size_t kQuarantineFilesMax = 100;
+
+uint64_t RandomNumber() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+std::string NewReferenceSpace() {
+  std::string space;
+  AppendBig(&space, RandomNumber());
+  AppendBig(&space, RandomNumber());
+  return space;
+}
+
+bool IsBlockName(std::string_view name) {
+  constexpr size_t kUlidSize = 26;
+  constexpr std::string_view kDigits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  return name.size() == kUlidSize && std::all_of(name.begin(), name.end(), [&](char c) {
+           return kDigits.find(c) != std::string_view::npos;
+         });
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Db>> Db::Open(DbOptions options, io::FileSystem* fs, Clock* clock,
+                                             Logger logger) {
+  NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(options.path));
+  NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<io::DirectoryLock> lock,
+                           fs->LockDirectory(options.path));
+  NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(io::JoinPath(options.path, kLogDirectory)));
+  return std::unique_ptr<Db>(
+      new Db(std::move(options), fs, clock, std::move(logger), std::move(lock)));
+}
+
+Db::Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
+       std::unique_ptr<io::DirectoryLock> lock)
+    : options_(std::move(options)),
+      fs_(fs),
+      clock_(clock),
+      logger_(std::move(logger)),
+      lock_(std::move(lock)),
+      head_(options_.head, clock) {}
+
+Db::~Db() = default;
+
+absl::Status Db::CheckReady() const {
+  if (ready()) return absl::OkStatus();
+  return Unavailable("the log is being replayed, segment ", progress_.segments_done.load() + 1,
+                     " of ", std::max<uint64_t>(progress_.segments_total.load(), 1));
+}
+
+void Db::WarnOfBlocks() {
+  const absl::StatusOr<std::vector<std::string>> names = fs_->List(options_.path);
+  if (!names.ok()) return;
+  const auto blocks = std::count_if(names->begin(), names->end(), IsBlockName);
+  if (blocks > 0) {
+    logger_.Warn("the directory has blocks; they are kept, and not yet served",
+                 {{"blocks", blocks}});
+  }
+}
+
+absl::Status Db::Replay(const std::function<bool()>& stopped) {
+  const absl::Duration start = clock_->Monotonic();
+  WarnOfBlocks();
+  const std::string log_directory = io::JoinPath(options_.path, kLogDirectory);
+  const std::string lost_directory =
+      io::JoinPath(io::JoinPath(options_.path, kQuarantineDirectory),
+                   StrCat("wal-", absl::ToUnixMillis(clock_->Now())));
+  class Replay replay(fs_, &head_, logger_, &progress_, stopped);
+  NARTHEX_RETURN_IF_ERROR(replay.Run(log_directory, lost_directory, &replay_result_));
+  NARTHEX_RETURN_IF_ERROR(OpenLog());
+  replay_duration_ = clock_->Monotonic() - start;
+  const ReplayResult& result = replay_result_;
+  logger_.Info("log replayed", {{"duration_seconds", absl::ToDoubleSeconds(replay_duration_)},
+                                {"series", head_.table().size()},
+                                {"samples", result.samples},
+                                {"samples_of_unknown_series", result.samples_unknown},
+                                {"batches_incomplete", result.batches_incomplete},
+                                {"records_of_other_types", result.records_skipped}});
+  ready_.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status Db::OpenLog() {
+  const ReplayResult& result = replay_result_;
+  if (!result.last_segment_path.empty()) {
+    // The predecessor may have been killed before its last sync.
+    NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::WritableFile> last,
+                             fs_->OpenAppend(result.last_segment_path));
+    NARTHEX_RETURN_IF_ERROR(last->Sync());
+  }
+  Head::LogStart start;
+  start.fs = fs_;
+  start.directory = io::JoinPath(options_.path, kLogDirectory);
+  start.options = options_.log;
+  start.segment = result.next_segment;
+  start.reference_space = result.reference_space;
+  start.session = RandomNumber();
+  start.next_reference = result.next_reference;
+  if (start.reference_space.empty()) {
+    start.reference_space = NewReferenceSpace();
+    logger_.Info("series references start anew", {{"cause", result.new_space_cause}});
+  }
+  return head_.StartAppending(start);
+}
+
+absl::Status Db::Quarantine(std::string_view name, std::string_view bytes) {
+  const std::string directory = io::JoinPath(options_.path, kQuarantineDirectory);
+  NARTHEX_RETURN_IF_ERROR(fs_->CreateDirectories(directory));
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_->List(directory));
+  if (names.size() >= kQuarantineFilesMax) {
+    return ResourceExhausted(directory, " has ", names.size(), " files; no more are kept");
+  }
+  return fs_->WriteFileAtomically(io::JoinPath(directory, name), bytes);
+}
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,127 @@
+#include "services/storage/tsdb/head.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/status_macros.h"
+
+namespace narthex::tsdb {
+
+Head::Head(const HeadOptions& options, Clock* clock)
+    : options_(options),
+      clock_(clock),
+      table_(options.chunks),
+      index_(&table_),
+      // Microseconds grow faster than batches come, so revisions of a later run are above these.
+      changes_(static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(clock->Now())))) {}
+
+absl::Status Head::StartAppending(const LogStart& start) {
+  MutexLock lock(&append_mu_);
+  reference_space_ = start.reference_space;
+  session_ = start.session;
+  next_reference_ = start.next_reference;
+  // The log calls back while it opens (here) and while it writes (HeadAppender), both times with
+  // the lock held.
+  const auto start_segment = [this](uint64_t segment, std::vector<std::string>* records) {
+    append_mu_.AssertHeld();
+    StartSegment(segment, records);
+  };
+  NARTHEX_ASSIGN_OR_RETURN(log_, wal::Writer::Open(start.fs, start.directory, start.segment,
+                                                   start.options, start_segment));
+  log_view_.store(log_.get(), std::memory_order_release);
+  // What replay has found is on the disk, but perhaps only since this process' predecessor was
+  // killed; Db syncs it before it starts appending.
+  for (const auto& [id, sender] : senders_) sender->durable = sender->applied;
+  return absl::OkStatus();
+}
+
+void Head::StartSegment(uint64_t segment, std::vector<std::string>* records) {
+  records->push_back(
+      wal::EncodeSegmentMarker({reference_space_, session_, segment, next_reference_}));
+  for (const auto& [id, sender] : senders_) {
+    if (sender->applied == 0) continue;
+    wal::EncodeBatchHeader({0, id, sender->applied}, &records->emplace_back());
+  }
+}
+
+absl::Status Head::Sync() {
+  wal::Writer* const log = log_view_.load(std::memory_order_acquire);
+  if (log == nullptr) return absl::OkStatus();
+  {
+    MutexLock lock(&append_mu_);
+    for (const auto& [id, sender] : senders_) sender->syncing = sender->applied;
+  }
+  NARTHEX_RETURN_IF_ERROR(log->Sync());
+  MutexLock lock(&append_mu_);
+  for (const auto& [id, sender] : senders_) sender->durable = sender->syncing;
+  return absl::OkStatus();
+}
+
+Sender* Head::FindSender(std::string_view id) {
+  MutexLock lock(&append_mu_);
+  std::unique_ptr<Sender>& sender = senders_[std::string(id)];
+  if (sender == nullptr) {
+    sender = std::make_unique<Sender>();
+    sender->id = id;
+  }
+  return sender.get();
+}
+
+Head::SenderPosition Head::PositionOf(const Sender& sender) const {
+  MutexLock lock(&append_mu_);
+  return {sender.applied, sender.durable};
+}
+
+uint64_t Head::reference_max() const {
+  MutexLock lock(&append_mu_);
+  return next_reference_ - 1;
+}
+
+absl::Status Head::broken() const {
+  const wal::Writer* const log = log_view_.load(std::memory_order_acquire);
+  return log == nullptr ? absl::OkStatus() : log->broken();
+}
+
+const wal::WriterCounters* Head::log_counters() const {
+  const wal::Writer* const log = log_view_.load(std::memory_order_acquire);
+  return log == nullptr ? nullptr : &log->counters();
+}
+
+void Head::ApplyLocked(const std::vector<Accepted>& accepted) {
+  if (accepted.empty()) return;
+  const BatchNumber batch = ++newest_batch_;
+  const BatchNumber seen_by_all = isolation_.SeenByAll();
+  constexpr size_t kAhead = 8;
+  Timestamp oldest = kMaxTimestamp;
+  Timestamp newest = kMinTimestamp;
+  for (size_t i = 0; i < accepted.size(); ++i) {
+    if (i + kAhead < accepted.size()) {
+      const SeriesHot& ahead = table_.hot(accepted[i + kAhead].slot);
+      if (!ahead.empty()) {
+        __builtin_prefetch(ahead.open, 1);
+        __builtin_prefetch(ahead.open + ahead.open_size, 1);
+      }
+    }
+    const Accepted& sample = accepted[i];
+    table_.Append(sample.slot, sample.timestamp, sample.value, batch, seen_by_all);
+    oldest = std::min(oldest, sample.timestamp);
+    newest = std::max(newest, sample.timestamp);
+  }
+  if (oldest < min_time()) min_time_.store(oldest, std::memory_order_relaxed);
+  if (newest > max_time()) max_time_.store(newest, std::memory_order_relaxed);
+  counters_.samples_appended.fetch_add(accepted.size(), std::memory_order_relaxed);
+  isolation_.Commit(batch);
+  changes_.Add(oldest, ToTimestamp(clock_->Now()));
+}
+
+size_t Head::Memory::total() const {
+  return table.records + table.references + table.open_chunks + table.closed_chunks +
+         index.symbols + index.pairs + index.postings + index.series;
+}
+
+Head::Memory Head::memory() const {
+  MutexLock lock(&append_mu_);
+  return {table_.memory(), index_.memory()};
+}
+
+}  // namespace narthex::tsdb

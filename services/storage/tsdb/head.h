@@ -1,0 +1,167 @@
+#ifndef NARTHEX_SERVICES_STORAGE_TSDB_HEAD_H_
+#define NARTHEX_SERVICES_STORAGE_TSDB_HEAD_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/mutex.h"
+#include "lib/storage/storage.h"
+#include "services/storage/tsdb/change_log.h"
+#include "services/storage/tsdb/isolation.h"
+#include "services/storage/tsdb/series.h"
+#include "services/storage/tsdb/series_index.h"
+#include "services/storage/tsdb/wal/records.h"
+#include "services/storage/tsdb/wal/writer.h"
+
+namespace narthex::tsdb {
+
+struct HeadOptions {
+  ChunkOptions chunks;
+  // Samples further ahead of the clock than this are out of bounds: one of them would lock its
+  // series until then. Generous, because clocks of other machines may be wrong.
+  absl::Duration future_max = absl::Hours(1);
+  size_t series_max = SeriesTable::kSeriesMax;
+};
+
+// Samples before this cannot be told apart reliably by the chunk format's differences.
+inline constexpr Timestamp kSampleTimeMin = -(int64_t{1} << 60);
+
+// What a sender of batches is at. Owned by the head for good: senders are few.
+struct Sender {
+  std::string id;
+  // Guarded by the head's append lock.
+  uint64_t applied = 0;  // Batches up to this sequence are applied.
+  uint64_t syncing = 0;
+  uint64_t durable = 0;  // And synced.
+};
+
+// Counts since the start; read from any thread.
+struct HeadCounters {
+  std::atomic<uint64_t> samples_appended{0};
+  std::array<std::atomic<uint64_t>, storage::kRefusalCount> refused = {};
+  std::atomic<uint64_t> series_created{0};
+  std::atomic<uint64_t> batches{0};
+  std::atomic<uint64_t> batches_refused{0};  // With unknown references.
+  std::atomic<uint64_t> batches_skipped{0};  // Applied before.
+};
+
+// The samples in memory: series with open and closed chunks, the index over their labels, and the
+// log that they are written to first.
+//
+// Made by Db, filled by Replay before anything else, then opened for appends with StartAppending().
+// HeadAppender writes, HeadReader reads.
+//
+// Lock order: append_mu_, then the index' lock, then the lock of a series; Isolation, ChangeLog and
+// the log's own locks are leaves.
+class Head {
+ public:
+  Head(const HeadOptions& options, Clock* clock);
+  Head(const Head&) = delete;
+  Head& operator=(const Head&) = delete;
+
+  // Where and how the log goes on.
+  struct LogStart {
+    io::FileSystem* fs = nullptr;
+    std::string directory;
+    wal::WriterOptions options;
+    uint64_t segment = 0;
+    std::string reference_space;
+    uint64_t session = 0;
+    uint64_t next_reference = 1;  // Above all that were ever given.
+  };
+  // Opens the log; from now on batches may come.
+  absl::Status StartAppending(const LogStart& start);
+
+  // Syncs the log: what was applied before the call is durable afterwards. Blocks appends only for
+  // a moment.
+  absl::Status Sync();
+
+  // The state of a sender, made where there is none; valid as long as the head.
+  Sender* FindSender(std::string_view id);
+  struct SenderPosition {
+    uint64_t applied = 0;
+    uint64_t durable = 0;
+  };
+  SenderPosition PositionOf(const Sender& sender) const;
+
+  const std::string& reference_space() const { return reference_space_; }
+  uint64_t reference_max() const;  // The greatest that is in use.
+
+  SeriesTable& table() { return table_; }
+  const SeriesTable& table() const { return table_; }
+  SeriesIndex& index() { return index_; }
+  const SeriesIndex& index() const { return index_; }
+  Isolation& isolation() const { return isolation_; }
+  const ChangeLog& changes() const { return changes_; }
+  HeadCounters& counters() { return counters_; }
+  const HeadCounters& counters() const { return counters_; }
+  // Of all samples; kMaxTimestamp and kMinTimestamp when there is none.
+  Timestamp min_time() const { return min_time_.load(std::memory_order_relaxed); }
+  Timestamp max_time() const { return max_time_.load(std::memory_order_relaxed); }
+  // OK, or why nothing can be appended until a restart.
+  absl::Status broken() const;
+  const wal::WriterCounters* log_counters() const;  // Null before StartAppending().
+
+  struct Memory {
+    SeriesTable::Memory table;
+    SeriesIndex::Memory index;
+    size_t total() const;
+  };
+  Memory memory() const;
+
+ private:
+  friend class HeadAppender;
+  friend class Replay;
+
+  // One accepted sample of the batch in work.
+  struct Accepted {
+    Slot slot;
+    Timestamp timestamp;
+    double value;
+  };
+  // The records that begin each segment: the marker, and what every sender is at, so that older
+  // segments can go.
+  void StartSegment(uint64_t segment, std::vector<std::string>* records)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+  // Applies samples that were checked and logged, as one batch that becomes visible at the end.
+  void ApplyLocked(const std::vector<Accepted>& accepted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+
+  // Constant after construction.
+  const HeadOptions options_;
+  Clock* const clock_;
+
+  // Synchronise themselves.
+  SeriesTable table_;  // Changed under append_mu_.
+  SeriesIndex index_;
+  mutable Isolation isolation_;
+  ChangeLog changes_;
+  HeadCounters counters_;
+  std::atomic<Timestamp> min_time_{kMaxTimestamp};
+  std::atomic<Timestamp> max_time_{kMinTimestamp};
+
+  // Set once by StartAppending(), before anybody else asks.
+  std::string reference_space_;
+  uint64_t session_ = 0;
+
+  mutable Mutex append_mu_;
+  std::unique_ptr<wal::Writer> log_ ABSL_GUARDED_BY(append_mu_);
+  std::atomic<wal::Writer*> log_view_{nullptr};  // The same, for Sync() and counters.
+  BatchNumber newest_batch_ ABSL_GUARDED_BY(append_mu_) = 0;
+  uint64_t next_reference_ ABSL_GUARDED_BY(append_mu_) = 1;
+  // Series that the log does not have, because writing them failed; they go before the next batch.
+  std::vector<Slot> unlogged_ ABSL_GUARDED_BY(append_mu_);
+  absl::flat_hash_map<std::string, std::unique_ptr<Sender>> senders_ ABSL_GUARDED_BY(append_mu_);
+};
+
+}  // namespace narthex::tsdb
+
+#endif  // NARTHEX_SERVICES_STORAGE_TSDB_HEAD_H_

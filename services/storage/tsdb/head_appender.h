@@ -1,0 +1,131 @@
+#ifndef NARTHEX_SERVICES_STORAGE_TSDB_HEAD_APPENDER_H_
+#define NARTHEX_SERVICES_STORAGE_TSDB_HEAD_APPENDER_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lib/labels/labels.h"
+#include "lib/storage/append_batch.h"
+#include "lib/storage/storage.h"
+#include "services/storage/tsdb/head.h"
+
+namespace narthex::tsdb {
+
+// What became of a batch.
+struct AppendResult {
+  enum class Outcome {
+    kApplied,            // Logged and visible, but for refused samples.
+    kSkipped,            // Its sequence was applied before.
+    kUnknownReferences,  // Nothing was done.
+  };
+  struct NewReference {
+    storage::SeriesNumber number = 0;
+    storage::SeriesRef reference = 0;  // 0: the series was refused.
+  };
+  Outcome outcome = Outcome::kApplied;
+  std::vector<NewReference> new_references;
+  std::vector<storage::SeriesRef> unknown_references;  // Each once.
+  std::array<uint64_t, storage::kRefusalCount> refused = {};
+
+  void Clear();
+};
+
+// Writes batches into the head: checks every sample against the newest of its series, logs what is
+// accepted, then makes it visible at once. One a stream or caller; the memory of its columns is
+// reused, and a sample costs no allocation, hash or virtual call.
+//
+// Thread safety: none; several appenders on one head may work at the same time.
+class HeadAppender {
+ public:
+  explicit HeadAppender(Head* head) : head_(head) {}
+  HeadAppender(const HeadAppender&) = delete;
+  HeadAppender& operator=(const HeadAppender&) = delete;
+
+  // Applies one batch as `sequence` of `sender`; without a sender the sequence means nothing. An
+  // error says that nothing of the batch is stored; it may be sent again.
+  absl::Status Append(const storage::AppendBatch& batch, Sender* sender, uint64_t sequence,
+                      AppendResult* result);
+
+  // Notes a sequence as applied without any samples: a batch that was passed over.
+  absl::Status Skip(Sender* sender, uint64_t sequence);
+
+ private:
+  // The records of one batch on their way to the log.
+  class Records {
+   public:
+    void Clear();
+    void AddSeries(uint64_t reference, std::span<const LabelView> labels);
+    void ReserveSamples(size_t count);
+    void AddSample(uint64_t reference, Timestamp timestamp, double value) {
+      if (samples_[samples_used_ - 1].size_bytes() >= kRecordBytes) NextSamples();
+      samples_[samples_used_ - 1].Add(reference, timestamp, value);
+    }
+    bool empty() const { return series_used_ == 0 && samples_[0].empty(); }
+    // All records in order behind a batch header.
+    std::span<const std::string_view> Finish(const Sender* sender, uint64_t sequence);
+
+   private:
+    // Long enough for good compression, short enough that no record comes near a segment's size.
+    static constexpr size_t kRecordBytes = size_t{1} << 20;
+    // A sample takes ten bytes at least.
+    static constexpr size_t kRecordSamplesMax = kRecordBytes / 10 + 1;
+    void NextSamples();
+
+    std::string header_;
+    std::vector<wal::SeriesEncoder> series_;
+    size_t series_used_ = 0;
+    std::vector<wal::SamplesEncoder> samples_{1};
+    size_t samples_used_ = 1;
+    size_t samples_max_ = 0;  // Of one record.
+    std::vector<std::string_view> records_;
+  };
+
+  bool FindSlots(const storage::AppendBatch& batch, AppendResult* result);
+  void DefineSeries(const storage::AppendBatch& batch, AppendResult* result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  storage::Refusal DefineOne(const storage::AppendBatch::Definition& definition, Slot* slot)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  void LogUnloggedSeries() ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  void CheckSamples(const storage::AppendBatch& batch, AppendResult* result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  storage::Refusal CheckSample(const SeriesHot& hot, Timestamp timestamp, double value,
+                               bool* repeated) const;
+  absl::Status LogLocked(Sender* sender, uint64_t sequence)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  void ForgetPending();
+
+  Head* const head_;
+
+  // Of the batch in work; kept for their memory.
+  std::vector<Slot> slots_;  // Parallel to the batch; kNoSlot where the series was refused.
+  std::vector<storage::Refusal> definition_refusals_;  // In order of the definitions.
+  std::vector<Head::Accepted> accepted_;
+  Records records_;
+};
+
+// A transaction of samples by labels, for writers that have no references. See storage::Appender.
+class DbAppender : public storage::Appender {
+ public:
+  explicit DbAppender(Head* head) : head_(head) {}
+  // Refusals are counted at Commit().
+  storage::Refusal Append(const Labels& labels, Timestamp timestamp, double value) override;
+  absl::Status Commit() override;
+  void Rollback() override;
+  const AppendResult& result() const { return result_; }
+
+ private:
+  Head* const head_;
+  std::vector<Labels> labels_;  // Keeps what the batch's definitions point at.
+  storage::AppendBatch batch_;
+  AppendResult result_;
+};
+
+}  // namespace narthex::tsdb
+
+#endif  // NARTHEX_SERVICES_STORAGE_TSDB_HEAD_APPENDER_H_
