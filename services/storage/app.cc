@@ -1,0 +1,137 @@
+#include "services/storage/app.h"
+
+#include <utility>
+
+#include "lib/base/status_macros.h"
+#include "lib/base/strings.h"
+
+namespace narthex::storage_service {
+
+App::App(const Options& options, service::Env env)
+    : options_(options),
+      env_(std::move(env)),
+      reload_metrics_(env_.registry, env_.clock, "prometheus") {}
+
+absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service::Env env) {
+  std::unique_ptr<App> app(new App(options, std::move(env)));
+  const service::Env& e = app->env_;
+  const absl::Status loaded = app->LoadConfig();
+  app->reload_metrics_.Record(loaded);
+  NARTHEX_RETURN_IF_ERROR(loaded);
+
+  if (options.segment_size_bytes < 2 * wal::kPageSize ||
+      options.segment_size_bytes % wal::kPageSize != 0) {
+    return InvalidArgument(
+        "--storage.tsdb.wal-segment-size must be a multiple of 32KiB, and 64KiB "
+        "at least");
+  }
+  if (options.streams_max < 1 || options.streams_max > 100000) {
+    return InvalidArgument("--grpc.streams-max must be between 1 and 100000");
+  }
+  tsdb::DbOptions db_options;
+  db_options.path = options.path;
+  db_options.log.segment_size_bytes = options.segment_size_bytes;
+  db_options.log.compress = options.compress_log;
+  absl::StatusOr<std::unique_ptr<tsdb::Db>> db =
+      tsdb::Db::Open(db_options, e.file_system, e.clock, e.logger.With({{"component", "tsdb"}}));
+  if (!db.ok()) return Annotate(db.status(), StrCat("--storage.path ", options.path));
+  app->db_ = std::move(db).value();
+  app->db_metrics_ = std::make_unique<DbMetrics>(app->db_.get(), e.registry);
+  app->WarnOfRetention();
+
+  StorageService::Options service_options;
+  service_options.db = app->db_.get();
+  service_options.clock = e.clock;
+  service_options.logger = e.logger.With({{"component", "grpc"}});
+  service_options.registry = e.registry;
+  // Through Run()'s queue where there is one, so that reloads never overlap.
+  App* const self = app.get();
+  service_options.reload = [self] {
+    return self->env_.request_reload ? self->env_.request_reload() : self->Reload();
+  };
+  app->service_ = std::make_unique<StorageService>(std::move(service_options));
+
+  service::OpsOptions ops;
+  ops.name = "storage";
+  ops.ready = [self] { return self->ready(); };
+  ops.enable_lifecycle = options.enable_lifecycle;
+  service::AddOpsHandlers(&app->router_, e, std::move(ops));
+
+  rpc::ServerOptions grpc_options;
+  grpc_options.listen_address = options.grpc_listen_address;
+  grpc_options.streams_max = static_cast<int>(options.streams_max);
+  NARTHEX_ASSIGN_OR_RETURN(app->grpc_server_,
+                           rpc::Server::Create(grpc_options, {app->service_->service()}));
+  http::ServerOptions http_options;
+  http_options.listen_address = options.web_listen_address;
+  http_options.metrics_prefix = "prometheus";
+  NARTHEX_ASSIGN_OR_RETURN(app->http_server_,
+                           http::Server::Create(http_options, &app->router_,
+                                                e.logger.With({{"component", "web"}}), e.registry));
+
+  Maintenance::Options maintenance;
+  maintenance.db = app->db_.get();
+  maintenance.logger = e.logger.With({{"component", "tsdb"}});
+  maintenance.registry = e.registry;
+  maintenance.on_ready = [self] {
+    self->grpc_server_->SetReady(true);
+    self->env_.logger.Info("ready",
+                           {{"grpc_port", self->grpc_port()}, {"http_port", self->http_port()}});
+  };
+  maintenance.on_synced = [self] { self->service_->OnSynced(); };
+  app->maintenance_ = std::make_unique<Maintenance>(std::move(maintenance));
+  return app;
+}
+
+void App::WarnOfRetention() {
+  env_.registry
+      ->AddGauge("prometheus_tsdb_retention_limit_seconds", "Retention by time; 0 is for ever.")
+      ->Set(absl::ToDoubleSeconds(options_.retention_time));
+  env_.registry->AddGauge("prometheus_tsdb_retention_limit_bytes", "Retention by size; 0 is none.")
+      ->Set(static_cast<double>(options_.retention_size_bytes));
+  const bool given =
+      options_.retention_time > absl::ZeroDuration() || options_.retention_size_bytes > 0;
+  env_.registry
+      ->AddGauge("narthex_storage_retention_not_applied",
+                 "1: a retention is given, and everything is kept all the same.")
+      ->Set(given ? 1 : 0);
+  if (given) {
+    env_.logger.Warn("a retention is given, but nothing is deleted yet: all samples are kept");
+  }
+}
+
+absl::Status App::LoadConfig() {
+  if (options_.config_file.empty()) return absl::OkStatus();
+  return env_.file_system->ReadFile(options_.config_file).status();
+}
+
+absl::Status App::Start() {
+  http_server_->Start();
+  maintenance_->Start();
+  return absl::OkStatus();
+}
+
+absl::Status App::Reload() {
+  const absl::Status loaded = LoadConfig();
+  reload_metrics_.Record(loaded);
+  if (loaded.ok()) {
+    env_.logger.Info("configuration loaded", {{"file", options_.config_file}});
+  } else {
+    env_.logger.Error("the configuration cannot be loaded; the old one stays", {{"err", loaded}});
+  }
+  return loaded;
+}
+
+void App::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  constexpr absl::Duration kGrace = absl::Seconds(10);
+  if (grpc_server_ != nullptr) {
+    grpc_server_->SetReady(false);
+    service_->Stop();
+    grpc_server_->Stop(kGrace);
+  }
+  if (maintenance_ != nullptr) maintenance_->Stop();
+  if (http_server_ != nullptr) http_server_->Stop(kGrace);
+}
+
+}  // namespace narthex::storage_service

@@ -1,0 +1,406 @@
+#include "services/storage/storage_service.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "lib/base/coding.h"
+#include "lib/base/mutex.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/strings.h"
+#include "lib/base/thread.h"
+#include "lib/rpc/convert.h"
+#include "lib/rpc/status.h"
+#include "narthex/v1/storage.grpc.pb.h"
+#include "services/storage/append_session.h"
+#include "services/storage/select_answer.h"
+
+namespace narthex::storage_service {
+namespace {
+
+using AppendStreamWriter = grpc::ServerReaderWriter<v1::AppendResponse, v1::AppendRequest>;
+
+// Plain acknowledgements wait so long for company.
+constexpr absl::Duration kAcknowledgeDelay = absl::Milliseconds(2);
+
+void Merge(AppendNews&& from, AppendNews* to) {
+  to->accepted_sequence = from.accepted_sequence;
+  to->new_references.insert(to->new_references.end(), from.new_references.begin(),
+                            from.new_references.end());
+  for (size_t i = 0; i < from.refused.size(); ++i) to->refused[i] += from.refused[i];
+  if (from.refused_sequence != 0) {
+    to->refused_sequence = from.refused_sequence;
+    to->unknown_references = std::move(from.unknown_references);
+  }
+  to->quarantined_sequences.insert(to->quarantined_sequences.end(),
+                                   from.quarantined_sequences.begin(),
+                                   from.quarantined_sequences.end());
+}
+
+void ToProto(const AppendNews& news, uint64_t durable, v1::AppendAcknowledgement* proto) {
+  proto->set_accepted_sequence(news.accepted_sequence);
+  proto->set_durable_sequence(durable);
+  for (const tsdb::AppendResult::NewReference& reference : news.new_references) {
+    v1::NewReference* const out = proto->add_new_references();
+    out->set_number(reference.number);
+    out->set_reference(reference.reference);
+  }
+  for (size_t i = 0; i < news.refused.size(); ++i) {
+    if (news.refused[i] == 0) continue;
+    v1::Refusals* const out = proto->add_refusals();
+    out->set_reason(static_cast<uint32_t>(i));
+    out->set_samples(news.refused[i]);
+  }
+  proto->set_refused_sequence(news.refused_sequence);
+  for (const uint64_t reference : news.unknown_references) {
+    proto->add_unknown_references(reference);
+  }
+  for (const uint64_t sequence : news.quarantined_sequences) {
+    proto->add_quarantined_sequences(sequence);
+  }
+}
+
+absl::StatusOr<storage::Selector> FromProto(const v1::SelectSelector& proto) {
+  storage::Selector selector;
+  NARTHEX_ASSIGN_OR_RETURN(selector.matchers, rpc::FromProto(proto.matchers()));
+  storage::SelectHints& hints = selector.hints;
+  hints.start = proto.min_time_ms();
+  hints.end = proto.max_time_ms();
+  hints.step_ms = proto.step_ms();
+  hints.range_ms = proto.range_ms();
+  hints.newest_only = proto.newest_only();
+  hints.labels_only = proto.labels_only();
+  hints.function = proto.function();
+  hints.grouping.assign(proto.grouping().begin(), proto.grouping().end());
+  hints.by = proto.by();
+  hints.limit = proto.limit();
+  return selector;
+}
+
+absl::StatusOr<std::vector<std::vector<Matcher>>> FromProto(
+    const google::protobuf::RepeatedPtrField<v1::MatcherSet>& proto) {
+  std::vector<std::vector<Matcher>> sets;
+  for (const v1::MatcherSet& set : proto) {
+    NARTHEX_ASSIGN_OR_RETURN(std::vector<Matcher> matchers, rpc::FromProto(set.matchers()));
+    sets.push_back(std::move(matchers));
+  }
+  return sets;
+}
+
+// The answering half of an Append stream: a thread that sends what the reading half reports, and
+// what becomes durable.
+class Acknowledger {
+ public:
+  Acknowledger(tsdb::Head* head, const tsdb::Sender* sender, AppendStreamWriter* stream,
+               const tsdb::Head::SenderPosition& welcome)
+      : head_(head), sender_(sender), stream_(stream), durable_sent_(welcome.durable) {
+    news_.accepted_sequence = welcome.applied;
+    thread_ = Thread("append-ack", [this] { Run(); });
+  }
+  ~Acknowledger() { Finish(); }
+
+  void Report(AppendNews news) {
+    MutexLock lock(&mu_);
+    Merge(std::move(news), &news_);
+    dirty_ = true;
+    changed_.Signal();
+  }
+  void OnSynced() {
+    MutexLock lock(&mu_);
+    synced_ = true;
+    changed_.Signal();
+  }
+  // Sends what there is, and joins.
+  void Finish() {
+    {
+      MutexLock lock(&mu_);
+      finished_ = true;
+      changed_.Signal();
+    }
+    thread_.Join();
+  }
+
+ private:
+  void Run() {
+    mu_.Lock();
+    while (true) {
+      while (!dirty_ && !synced_ && !finished_) changed_.Wait(&mu_);
+      if (!dirty_ && !synced_) break;
+      if (dirty_ && !news_.urgent() && !finished_) {
+        changed_.WaitWithTimeout(&mu_, kAcknowledgeDelay);
+      }
+      const bool had_news = dirty_;
+      AppendNews news;
+      news.accepted_sequence = news_.accepted_sequence;
+      std::swap(news, news_);
+      news_.accepted_sequence = news.accepted_sequence;
+      dirty_ = false;
+      synced_ = false;
+      mu_.Unlock();
+      const uint64_t durable = head_->PositionOf(*sender_).durable;
+      if (had_news || durable > durable_sent_) {
+        v1::AppendResponse response;
+        ToProto(news, durable, response.mutable_acknowledgement());
+        // When the stream is broken the reading half finds out as well.
+        stream_->Write(response);
+        durable_sent_ = durable;
+      }
+      mu_.Lock();
+    }
+    mu_.Unlock();
+  }
+
+  tsdb::Head* const head_;
+  const tsdb::Sender* const sender_;
+  AppendStreamWriter* const stream_;
+  uint64_t durable_sent_;  // Only touched by Run().
+
+  Mutex mu_;
+  CondVar changed_;
+  AppendNews news_ ABSL_GUARDED_BY(mu_);
+  bool dirty_ ABSL_GUARDED_BY(mu_) = false;
+  bool synced_ ABSL_GUARDED_BY(mu_) = false;
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
+
+  Thread thread_;
+};
+
+}  // namespace
+
+class StorageService::Rep : public v1::Storage::Service {
+ public:
+  explicit Rep(Options options)
+      : options_(std::move(options)), db_(options_.db), append_metrics_(options_.registry) {}
+
+  void OnSynced() {
+    MutexLock lock(&mu_);
+    for (const Stream& stream : streams_) stream.acknowledger->OnSynced();
+  }
+
+  void Stop() {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    for (const Stream& stream : streams_) stream.context->TryCancel();
+  }
+
+  grpc::Status Append(grpc::ServerContext* context, AppendStreamWriter* stream) override {
+    const absl::Status ready = db_->CheckReady();
+    if (!ready.ok()) return rpc::ToGrpc(ready);
+    v1::AppendRequest request;
+    if (!stream->Read(&request)) return grpc::Status::OK;
+    if (!request.has_hello()) {
+      return rpc::ToGrpc(InvalidArgument("the first message of an Append stream must be hello"));
+    }
+    const std::string sender_id = request.hello().sender_id();
+    const Logger logger = options_.logger.With(
+        {{"sender", request.hello().description()}, {"peer", context->peer()}});
+    if (sender_id.empty() || sender_id.size() > wal::kSenderIdMax) {
+      return rpc::ToGrpc(InvalidArgument("sender_id must have 1 to ", wal::kSenderIdMax, " bytes"));
+    }
+    tsdb::Sender* const sender = db_->head().FindSender(sender_id);
+    const tsdb::Head::SenderPosition position = db_->head().PositionOf(*sender);
+    v1::AppendResponse response;
+    v1::AppendWelcome* const welcome = response.mutable_welcome();
+    welcome->set_reference_space(db_->head().reference_space());
+    welcome->set_reference_max(db_->head().reference_max());
+    welcome->set_accepted_sequence(position.applied);
+    welcome->set_durable_sequence(position.durable);
+    if (!stream->Write(response)) return grpc::Status::OK;
+    logger.Info("append stream opened",
+                {{"accepted", position.applied}, {"durable", position.durable}});
+
+    Acknowledger acknowledger(&db_->head(), sender, stream, position);
+    const Stream open = {context, &acknowledger};
+    if (!Register(open)) return rpc::ToGrpc(Unavailable("shutting down"));
+    AppendSession session(db_, sender, &append_metrics_, logger);
+    const absl::Status status = ReadBatches(stream, &session, &acknowledger);
+    acknowledger.Finish();
+    Unregister(open);
+    if (status.ok()) {
+      logger.Info("append stream closed");
+    } else {
+      logger.Warn("append stream broken off", {{"err", status}});
+    }
+    return rpc::ToGrpc(status);
+  }
+
+  grpc::Status Select(grpc::ServerContext* context, const v1::SelectRequest* request,
+                      grpc::ServerWriter<v1::SelectResponse>* writer) override {
+    return rpc::ToGrpc(SelectChecked(context, *request, writer));
+  }
+
+  grpc::Status Labels(grpc::ServerContext* context, const v1::LabelsRequest* request,
+                      grpc::ServerWriter<v1::LabelsResponse>* writer) override {
+    return rpc::ToGrpc(LabelsChecked(context, *request, writer));
+  }
+
+  grpc::Status LabelNames(grpc::ServerContext*, const v1::LabelNamesRequest* request,
+                          v1::LabelNamesResponse* response) override {
+    const absl::Status status = [&]() -> absl::Status {
+      NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
+      NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
+                               FromProto(request->matcher_sets()));
+      const tsdb::HeadReader reader(&db_->head());
+      for (std::string& name :
+           reader.LabelNames(sets, request->min_time_ms(), request->max_time_ms())) {
+        response->add_names(std::move(name));
+      }
+      return absl::OkStatus();
+    }();
+    return rpc::ToGrpc(status);
+  }
+
+  grpc::Status LabelValues(grpc::ServerContext*, const v1::LabelValuesRequest* request,
+                           v1::LabelValuesResponse* response) override {
+    const absl::Status status = [&]() -> absl::Status {
+      NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
+      NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
+                               FromProto(request->matcher_sets()));
+      const tsdb::HeadReader reader(&db_->head());
+      for (std::string& value : reader.LabelValues(request->name(), sets, request->min_time_ms(),
+                                                   request->max_time_ms())) {
+        response->add_values(std::move(value));
+      }
+      return absl::OkStatus();
+    }();
+    return rpc::ToGrpc(status);
+  }
+
+  grpc::Status Reload(grpc::ServerContext*, const v1::ReloadRequest*,
+                      v1::ReloadResponse*) override {
+    return rpc::ToGrpc(options_.reload());
+  }
+
+ private:
+  struct Stream {
+    grpc::ServerContext* context;
+    Acknowledger* acknowledger;
+    friend auto operator<=>(const Stream&, const Stream&) = default;
+  };
+
+  bool Register(const Stream& stream) {
+    MutexLock lock(&mu_);
+    if (stopping_) return false;
+    streams_.insert(stream);
+    append_metrics_.streams->Set(static_cast<double>(streams_.size()));
+    return true;
+  }
+  void Unregister(const Stream& stream) {
+    MutexLock lock(&mu_);
+    streams_.erase(stream);
+    append_metrics_.streams->Set(static_cast<double>(streams_.size()));
+  }
+
+  absl::Status ReadBatches(AppendStreamWriter* stream, AppendSession* session,
+                           Acknowledger* acknowledger) {
+    v1::AppendRequest request;
+    while (stream->Read(&request)) {
+      if (!request.has_batches()) return InvalidArgument("a second hello");
+      AppendNews news;
+      absl::Status status;
+      for (const v1::AppendFrame& frame : request.batches().frames()) {
+        status = session->OnFrame(frame.sequence(), frame.columns(), frame.commit(), &news);
+        if (!status.ok()) break;
+      }
+      // Batches before a failed one are stored.
+      if (!request.batches().frames().empty()) acknowledger->Report(std::move(news));
+      NARTHEX_RETURN_IF_ERROR(status);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SelectChecked(grpc::ServerContext* context, const v1::SelectRequest& request,
+                             grpc::ServerWriter<v1::SelectResponse>* writer) {
+    NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
+    std::vector<storage::Selector> selectors;
+    for (const v1::SelectSelector& proto : request.selectors()) {
+      NARTHEX_ASSIGN_OR_RETURN(storage::Selector selector, FromProto(proto));
+      selectors.push_back(std::move(selector));
+    }
+    storage::SelectOptions options;
+    options.sorted = request.sorted();
+    options.series_max = request.series_max();
+    options.samples_max = request.samples_max();
+    options.bytes_max = request.bytes_max();
+    // The deadline of the call cancels it.
+    options.cancelled = [context] { return context->IsCancelled(); };
+
+    v1::SelectResponse response;
+    v1::SelectHeader* const header = response.mutable_header();
+    const tsdb::Head& head = db_->head();
+    header->set_reference_space(head.reference_space());
+    // Before the isolation state: what is read may be newer than the revision, never older.
+    header->set_revision(head.changes().revision());
+    header->set_oldest_change_ms(head.changes().OldestSince(request.known_revision()));
+    const tsdb::HeadReader reader(&head);
+    if (!writer->Write(response)) return Cancelled("the client went away");
+    response.Clear();
+    SelectAnswer answer(&reader, &options, options_.clock,
+                        [&](uint32_t selector, std::string frame) -> absl::Status {
+                          response.mutable_frame()->set_selector(selector);
+                          response.mutable_frame()->set_series(std::move(frame));
+                          if (writer->Write(response)) return absl::OkStatus();
+                          return Cancelled("the client went away");
+                        });
+    for (size_t i = 0; i < selectors.size(); ++i) {
+      NARTHEX_RETURN_IF_ERROR(answer.Answer(static_cast<uint32_t>(i), selectors[i]));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status LabelsChecked(grpc::ServerContext* context, const v1::LabelsRequest& request,
+                             grpc::ServerWriter<v1::LabelsResponse>* writer) {
+    NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
+    const tsdb::Head& head = db_->head();
+    if (request.reference_space() != head.reference_space()) {
+      return FailedPrecondition("the ids are of another reference space");
+    }
+    constexpr size_t kSeriesPerLock = 512;
+    constexpr size_t kPieceBytes = size_t{1} << 20;
+    v1::LabelsResponse response;
+    std::string* const out = response.mutable_labels();
+    std::vector<tsdb::Slot> slots;
+    uint64_t id = 0;
+    const int count = request.id_deltas_size();
+    for (int i = 0; i < count; ++i) {
+      id += static_cast<uint64_t>(request.id_deltas(i));
+      slots.push_back(head.table().FindReference(id));
+      if (slots.size() < kSeriesPerLock && i + 1 < count) continue;
+      head.index().VisitLabels(slots, [&](size_t, std::span<const LabelView> labels) {
+        AppendUvarint(out, labels.size());
+        for (const LabelView& label : labels) {
+          AppendLengthPrefixed(out, label.name);
+          AppendLengthPrefixed(out, label.value);
+        }
+      });
+      slots.clear();
+      if (out->size() < kPieceBytes && i + 1 < count) continue;
+      if (context->IsCancelled() || !writer->Write(response)) {
+        return Cancelled("the client went away");
+      }
+      out->clear();
+    }
+    return absl::OkStatus();
+  }
+
+  // Constant after construction.
+  const Options options_;
+  tsdb::Db* const db_;
+  const AppendMetrics append_metrics_;
+
+  Mutex mu_;
+  std::set<Stream> streams_ ABSL_GUARDED_BY(mu_);
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+StorageService::StorageService(Options options) : rep_(std::make_unique<Rep>(std::move(options))) {}
+StorageService::~StorageService() = default;
+grpc::Service* StorageService::service() { return rep_.get(); }
+void StorageService::OnSynced() { rep_->OnSynced(); }
+void StorageService::Stop() { rep_->Stop(); }
+
+}  // namespace narthex::storage_service
