@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -65,12 +66,17 @@ class Parser {
   // in their canonical form
   // ("1.0"). InvalidArgument when a name stands twice.
   virtual absl::StatusOr<Labels> ReadLabels(const Entry& series) = 0;
+  // Names of the labels that the series of the last ReadLabels() has with an empty value. They are
+  // in no label set, but with honor_labels they keep the target's label of that name away.
+  std::span<const std::string_view> empty_labels() const { return empty_labels_; }
 
  protected:
   Parser() = default;
   // Decodes entries from the start of `entries` on and returns how many; fewer than there is room
   // for at the end, or before an error, which it puts into `status`.
   virtual size_t Fill(std::span<Entry> entries, absl::Status* status) = 0;
+
+  std::vector<std::string_view> empty_labels_;
 
  private:
   bool Refill();

@@ -401,6 +401,7 @@ std::string_view PrometheusParser::Unescape(std::string_view text, bool quotes) 
 absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
   NARTHEX_DCHECK(series.kind == EntryKind::kSeries);
   labels_.clear();
+  empty_labels_.clear();
   label_texts_.clear();
   const auto resolve = [&](std::string_view text, bool escapes) -> std::string_view {
     if (!escapes) return text;
@@ -450,7 +451,11 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
       label_texts_.push_back(CanonicalFloat(number));
       value = label_texts_.back();
     }
-    if (!value.empty()) labels_.push_back({name, value});
+    if (value.empty()) {
+      empty_labels_.push_back(name);
+    } else {
+      labels_.push_back({name, value});
+    }
     skip(',');
   }
 
