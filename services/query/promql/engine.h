@@ -78,6 +78,7 @@ class Engine {
   class Place;  // One of concurrency_max, held while a query runs.
   struct Metrics;
   struct Bounds {
+    std::string_view query;  // For the places in annotations; may be empty.
     Timestamp start;
     Timestamp end;
     int64_t step_ms;

@@ -1,0 +1,80 @@
+#ifndef NARTHEX_SERVICES_QUERY_PROMQL_PLAN_H_
+#define NARTHEX_SERVICES_QUERY_PROMQL_PLAN_H_
+
+#include <string>
+#include <vector>
+
+#include "lib/storage/storage.h"
+#include "services/query/promql/eval_context.h"
+#include "services/query/promql/operator.h"
+
+namespace narthex::promql {
+
+// True when the value is the same at every step: all that reads storage has "@", and no function
+// looks at the time.
+bool IsStepInvariant(const Expr& expr);
+// True when no two series of the result can become equal by losing their names.
+bool IsUniqueWithoutName(const Expr& expr, const EvalContext::Options& options);
+
+// Turns a tree into operators, and gathers on the way every selector of the query with its time
+// range and hints, so that one Select reads them all. Durations, @ and offsets are computed, and
+// what is the same at every step is evaluated once.
+//
+// The methods return null after an error, which is in the context. Thread safety: none.
+class Planner {
+ public:
+  explicit Planner(EvalContext* context) : context_(context) {}
+
+  VectorOperatorPtr PlanVector(const Expr& expr, const Grid& grid);
+  ScalarOperatorPtr PlanScalar(const Expr& expr, const Grid& grid);
+  RangeOperatorPtr PlanRange(const Expr& expr, const Grid& grid);
+
+  const std::vector<storage::Selector>& selectors() const { return selectors_; }
+
+ private:
+  // What stands around a selector, for its hints.
+  struct Surroundings {
+    std::string function;
+    std::vector<std::string> grouping;
+    bool by = false;
+  };
+  struct Place {
+    int64_t offset_ms = 0;
+    bool fixed = false;
+    Timestamp fixed_time = 0;
+  };
+
+  VectorOperatorPtr PlanVectorNode(const Expr& expr, const Grid& grid);
+  ScalarOperatorPtr PlanScalarNode(const Expr& expr, const Grid& grid);
+  VectorOperatorPtr PlanSelector(const VectorSelector& selector, const Grid& grid, bool timestamps);
+  RangeOperatorPtr PlanMatrixSelector(const MatrixSelector& matrix, const Grid& grid);
+  RangeOperatorPtr PlanSubquery(const Subquery& subquery, const Grid& grid);
+  VectorOperatorPtr PlanBinary(const Binary& binary, const Grid& grid);
+  VectorOperatorPtr PlanAggregate(const Aggregate& aggregate, const Grid& grid);
+
+  VectorOperatorPtr PlanCall(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanWindowCall(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanTimeCall(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanTimestamp(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanAbsent(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanLabelCall(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanHistogramCall(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanNumberCall(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanSort(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanInfo(const Call& call, const Grid& grid);
+
+  VectorOperatorPtr MergeUnlessUnique(const Expr& source, VectorOperatorPtr child);
+  size_t AddSelector(const VectorSelector& selector, Timestamp start, Timestamp end,
+                     const Grid& grid, int64_t range_ms);
+  bool Resolve(const TimeModifiers& time, Place* place);
+  bool ResolveDuration(const DurationValue& value, bool positive, int64_t* ms);
+  bool EvaluateDuration(const DurationExpr& expr, double* seconds);
+
+  EvalContext* const context_;
+  std::vector<storage::Selector> selectors_;
+  Surroundings surroundings_;
+};
+
+}  // namespace narthex::promql
+
+#endif  // NARTHEX_SERVICES_QUERY_PROMQL_PLAN_H_

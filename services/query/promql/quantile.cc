@@ -1,0 +1,159 @@
+#include "services/query/promql/quantile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_format.h"
+#include "lib/base/float_format.h"
+#include "lib/base/strings.h"
+
+namespace narthex::promql {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
+
+// Counts that differ by less, relatively, differ by rounding only.
+constexpr double kSmallDifference = 1e-12;
+
+bool AlmostEqual(double a, double b) {
+  if (a == b || (std::isnan(a) && std::isnan(b))) return true;
+  const double size = std::abs(a) + std::abs(b);
+  const double difference = std::abs(a - b);
+  constexpr double kSmallest = std::numeric_limits<double>::min();
+  if (a == 0 || b == 0 || size < kSmallest) return difference < kSmallDifference * kSmallest;
+  return difference / std::min(size, std::numeric_limits<double>::max()) < kSmallDifference;
+}
+
+// Sorts by bound and joins equal bounds. False when there is no +Inf bucket.
+bool Normalise(std::vector<Bucket>* buckets) {
+  std::sort(buckets->begin(), buckets->end(),
+            [](const Bucket& a, const Bucket& b) { return a.bound < b.bound; });
+  if (buckets->empty() || buckets->back().bound != kInfinity) return false;
+  size_t last = 0;
+  for (size_t i = 1; i < buckets->size(); ++i) {
+    if ((*buckets)[i].bound == (*buckets)[last].bound) {
+      (*buckets)[last].count += (*buckets)[i].count;
+    } else {
+      (*buckets)[++last] = (*buckets)[i];
+    }
+  }
+  buckets->resize(last + 1);
+  return true;
+}
+
+void MakeMonotonic(std::vector<Bucket>* buckets, BucketQuantileResult* result) {
+  double previous = (*buckets)[0].count;
+  for (size_t i = 1; i < buckets->size(); ++i) {
+    Bucket& bucket = (*buckets)[i];
+    if (AlmostEqual(previous, bucket.count)) {
+      bucket.count = previous;
+    } else if (bucket.count < previous) {
+      if (!result->forced_monotonic) {
+        result->bound_min = bucket.bound;
+        result->bound_max = bucket.bound;
+      }
+      result->forced_monotonic = true;
+      result->bound_min = std::min(result->bound_min, bucket.bound);
+      result->bound_max = std::max(result->bound_max, bucket.bound);
+      result->difference_max = std::max(result->difference_max, previous - bucket.count);
+      bucket.count = previous;
+    } else {
+      previous = bucket.count;
+    }
+  }
+}
+
+}  // namespace
+
+double Quantile(double q, std::vector<double>* values) {
+  if (values->empty() || std::isnan(q)) return kNotANumber;
+  if (q < 0) return -kInfinity;
+  if (q > 1) return kInfinity;
+  std::sort(values->begin(), values->end(), [](double a, double b) {
+    if (std::isnan(b)) return false;
+    return std::isnan(a) || a < b;
+  });
+  const auto count = static_cast<double>(values->size());
+  const double rank = q * (count - 1);
+  const double lower = std::max(0.0, std::floor(rank));
+  const double upper = std::min(count - 1, lower + 1);
+  const double weight = rank - std::floor(rank);
+  return (*values)[static_cast<size_t>(lower)] * (1 - weight) +
+         (*values)[static_cast<size_t>(upper)] * weight;
+}
+
+void WarnOfQuantile(double q, PositionRange position, Annotations* annotations) {
+  if (q >= 0 && q <= 1) return;
+  annotations->Warn(StrCat("quantile value should be between 0 and 1, got ", FormatFloatG(q)),
+                    position);
+}
+
+BucketQuantileResult BucketQuantile(double q, std::vector<Bucket>* buckets) {
+  BucketQuantileResult result;
+  result.value = kNotANumber;
+  if (std::isnan(q)) return result;
+  if (q < 0 || q > 1) {
+    result.value = q < 0 ? -kInfinity : kInfinity;
+    return result;
+  }
+  if (!Normalise(buckets)) return result;
+  MakeMonotonic(buckets, &result);
+  if (buckets->size() < 2) return result;
+  const double observations = buckets->back().count;
+  if (observations == 0 || std::isnan(observations)) return result;
+  double rank = q * observations;
+  size_t b = 0;
+  while (b < buckets->size() - 1 && !((*buckets)[b].count >= rank)) ++b;
+  if (b == buckets->size() - 1) {
+    result.value = (*buckets)[b - 1].bound;
+    return result;
+  }
+  if (b == 0 && (*buckets)[0].bound <= 0) {
+    result.value = (*buckets)[0].bound;
+    return result;
+  }
+  double start = 0;
+  const double end = (*buckets)[b].bound;
+  double count = (*buckets)[b].count;
+  if (b > 0) {
+    start = (*buckets)[b - 1].bound;
+    count -= (*buckets)[b - 1].count;
+    rank -= (*buckets)[b - 1].count;
+  }
+  result.value = start + (end - start) * (rank / count);
+  return result;
+}
+
+double BucketFraction(double lower, double upper, std::vector<Bucket>* buckets) {
+  if (!Normalise(buckets)) return kNotANumber;
+  const double count = buckets->back().count;
+  if (count == 0 || std::isnan(lower) || std::isnan(upper)) return kNotANumber;
+  if (lower >= upper) return 0;
+  // How many observations lie at or below `bound`.
+  const auto rank_of = [&](double bound) {
+    double below = 0;
+    double start = -kInfinity;
+    for (size_t i = 0; i < buckets->size(); ++i) {
+      const Bucket& bucket = (*buckets)[i];
+      if (start >= bound) break;
+      if (bucket.bound > bound) {
+        const double from = i == 0 && bucket.bound > 0 ? 0 : start;
+        return below + (bucket.count - below) * (bound - from) / (bucket.bound - from);
+      }
+      below = bucket.count;
+      start = bucket.bound;
+    }
+    return below;
+  };
+  return (std::min(rank_of(upper), count) - std::min(rank_of(lower), count)) / count;
+}
+
+std::string FormatFixed(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  return absl::StrFormat("%f", value);
+}
+
+}  // namespace narthex::promql

@@ -1,0 +1,139 @@
+#include "services/query/promql/window_functions.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "services/query/promql/row_operators.h"
+
+namespace narthex::promql {
+namespace {
+
+bool HasCounterSuffix(std::string_view name) {
+  for (std::string_view suffix : {"_total", "_sum", "_count", "_bucket"}) {
+    if (name.ends_with(suffix)) return true;
+  }
+  return false;
+}
+
+class WindowFunctionOperator : public VectorOperator {
+ public:
+  WindowFunctionOperator(EvalContext* context, const WindowFunction& function,
+                         RangeOperatorPtr range, std::vector<ScalarOperatorPtr> params,
+                         PositionRange position)
+      : context_(context),
+        function_(function),
+        range_(std::move(range)),
+        params_(std::move(params)),
+        position_(position) {}
+
+  bool Next(Row* row) override {
+    const WindowSpec& spec = range_->windows();
+    if (!EvaluateParams()) return false;
+    while (range_->Next(&series_)) {
+      const size_t used = PlaceWindows();
+      context_->stats().samples_queryable += used;
+      if (!context_->Tick(used)) return false;
+      if (used == 0) continue;
+      row->values.assign(spec.grid.count, Absent());
+      const WindowInput input{
+          context_,      &spec,    windows_, series_.samples.timestamps(), series_.samples.values(),
+          param_values_, position_};
+      (spec.extended() ? function_.extended_kernel : function_.kernel)(input, row->values);
+      if (!context_->ok()) return false;
+      row->labels = std::move(series_.labels);
+      row->drop_name = series_.drop_name;
+      if (function_.wants_counter) CheckCounter(row->labels);
+      if (!function_.keeps_name) DropName(row, context_->options());
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  bool EvaluateParams() {
+    if (param_values_.size() == params_.size()) return true;
+    param_values_.resize(params_.size());
+    for (size_t i = 0; i < params_.size(); ++i) {
+      if (!params_[i]->Values(&param_values_[i])) return false;
+    }
+    return true;
+  }
+
+  // Finds the samples of each window; the sum of their numbers.
+  size_t PlaceWindows() {
+    const WindowSpec& spec = range_->windows();
+    const std::span<const Timestamp> timestamps = series_.samples.timestamps();
+    windows_.resize(spec.grid.count);
+    size_t begin = 0;
+    size_t end = 0;
+    size_t used = 0;
+    for (size_t i = 0; i < spec.grid.count; ++i) {
+      const Timestamp last = spec.End(i);
+      const Timestamp before = last - spec.range_ms;
+      while (begin < timestamps.size() && timestamps[begin] <= before) ++begin;
+      end = std::max(end, begin);
+      while (end < timestamps.size() && timestamps[end] <= last) ++end;
+      windows_[i] = {begin, end};
+      if (spec.extended()) Extend(timestamps, last, before, &windows_[i]);
+      used += windows_[i].size();
+    }
+    return used;
+  }
+
+  // Adds the neighbours that an anchored or smoothed range looks at.
+  static void ExtendBefore(std::span<const Timestamp> timestamps, Timestamp oldest,
+                           Window* window) {
+    if (window->begin > 0 && timestamps[window->begin - 1] > oldest) --window->begin;
+  }
+  void Extend(std::span<const Timestamp> timestamps, Timestamp last, Timestamp before,
+              Window* window) const {
+    const WindowSpec& spec = range_->windows();
+    ExtendBefore(timestamps, before - spec.lookback_ms, window);
+    const bool exact = window->size() > 0 && timestamps[window->end - 1] == last;
+    if (spec.smoothed && !exact && window->end < timestamps.size() &&
+        timestamps[window->end] <= last + spec.lookback_ms) {
+      ++window->end;
+    }
+  }
+
+  void CheckCounter(const Labels& labels) {
+    const std::string_view name = labels.metric_name();
+    if (name.empty()) return;
+    if (context_->options().type_and_unit_labels) {
+      const std::string_view type = labels.Get("__type__");
+      if (type == "counter" || type == "histogram") return;
+      context_->annotations().Inform(
+          StrCat("metric might not be a counter, __type__ label is not set to \"counter\" or "
+                 "\"histogram\", got ",
+                 Quote(type), ": ", Quote(name)),
+          position_);
+      return;
+    }
+    if (HasCounterSuffix(name)) return;
+    context_->annotations().Inform(
+        StrCat("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ",
+               Quote(name)),
+        position_);
+  }
+
+  EvalContext* const context_;
+  const WindowFunction function_;
+  const RangeOperatorPtr range_;
+  const std::vector<ScalarOperatorPtr> params_;
+  const PositionRange position_;
+  std::vector<std::vector<double>> param_values_;
+  RangeSeries series_;
+  std::vector<Window> windows_;
+};
+
+}  // namespace
+
+VectorOperatorPtr MakeWindowFunction(EvalContext* context, const WindowFunction& function,
+                                     RangeOperatorPtr range, std::vector<ScalarOperatorPtr> params,
+                                     PositionRange position) {
+  return std::make_unique<WindowFunctionOperator>(context, function, std::move(range),
+                                                  std::move(params), position);
+}
+
+}  // namespace narthex::promql
