@@ -226,14 +226,14 @@ std::string FormatYaml(const PrometheusConfig& config) {
   yaml::MappingWriter runtime;
   runtime("gogc", config.gogc);
   fields.Add("runtime", runtime.Take());
+  if (!(config.alerting == AlertingConfig())) fields("alerting", config.alerting);
   fields("rule_files", config.rule_files);
   fields("scrape_config_files", config.scrape_config_files);
   fields("scrape_configs", config.scrape_configs);
-  fields("alerting", config.alerting);
-  fields("storage", config.storage);
+  if (!(config.storage == StorageConfig())) fields("storage", config.storage);
+  if (!config.tracing.endpoint.empty()) fields("tracing", config.tracing);
   fields("remote_write", config.remote_write);
   fields("remote_read", config.remote_read);
-  if (!config.tracing.endpoint.empty()) fields("tracing", config.tracing);
   fields("otlp", config.otlp);
   return yaml::Render(fields.Take());
 }

@@ -53,7 +53,9 @@ absl::Status DecodeYaml(const yaml::Value& value, RelabelConfig* out) {
 
 yaml::Tree EncodeYaml(const RelabelConfig& config) {
   yaml::MappingWriter fields;
-  fields("source_labels", config.source_labels);
+  yaml::Tree sources = yaml::EncodeYaml(config.source_labels);
+  sources.flow = true;
+  fields.Add("source_labels", std::move(sources));
   // An empty value of these three is not the default, so it is written.
   fields("separator", config.separator, yaml::Policy::kAlways);
   fields("regex", config.regex.pattern(), yaml::Policy::kAlways);

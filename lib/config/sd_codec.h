@@ -15,6 +15,7 @@ namespace narthex::config {
 
 absl::Status DecodeYaml(const yaml::Value& value, SdFilter* out);
 yaml::Tree EncodeYaml(const SdFilter& filter);
+absl::Status DecodeYaml(const yaml::Value& value, StaticSdConfig* out);
 // Filters need values: "EC2 SD configuration filter values cannot be empty".
 absl::Status CheckFilters(const yaml::Mapping& fields, std::string_view owner,
                           const std::vector<SdFilter>& filters);

@@ -12,7 +12,8 @@ namespace narthex::config {
 
 using yaml::Policy;
 
-// What target files of the `file` mechanism may be called: a glob in the last element only, and a known ending.
+// What target files of the `file` mechanism may be called: a glob in the last element only, and a
+// known ending.
 static bool IsTargetFilePattern(std::string_view path) {
   const size_t star = path.find('*');
   if (star != std::string_view::npos && path.find('/', star) != std::string_view::npos) {
@@ -72,6 +73,11 @@ void ListFields(Fields& fields, StaticSdConfig& config) {
   LabelsField(fields, "labels", config.labels);
 }
 absl::Status CheckSd(yaml::Mapping&, StaticSdConfig*) { return absl::OkStatus(); }
+absl::Status DecodeYaml(const yaml::Value& value, StaticSdConfig* out) {
+  yaml::Mapping fields(value, TypeName(out));
+  ListFields(fields, *out);
+  return fields.Finish();
+}
 
 std::string_view TypeName(const FileSdConfig*) { return "file.plain"; }
 template <typename Fields>

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "lib/base/thread.h"
 #include "lib/config/sd_config.h"
 #include "lib/discovery/discoverer.h"
+#include "lib/discovery/file.h"
 #include "lib/discovery/target_group.h"
 #include "lib/io/file_system.h"
 #include "lib/log/log.h"
@@ -29,14 +31,22 @@ struct UnavailableMechanism {
   friend bool operator==(const UnavailableMechanism&, const UnavailableMechanism&) = default;
 };
 
+// Makes the discoverer of a mechanism other than static; null when there is none.
+using DiscovererFactory =
+    std::function<std::unique_ptr<Discoverer>(const config::SdConfig&, const DiscovererContext&)>;
+std::unique_ptr<Discoverer> MakeDiscoverer(const config::SdConfig& config,
+                                           const DiscovererContext& context);
+
 struct ManagerOptions {
   std::string name = "scrape";  // The `name` label of the metrics.
   Clock* clock = nullptr;
   io::FileSystem* file_system = nullptr;
   Logger logger;
   metrics::Registry* registry = nullptr;
-  // Updates are gathered for this long; the first after a quiet time goes out at once.
+  // Updates are gathered for this long. The first after Apply comes as soon as every new mechanism
+  // has reported once, or after this long, so that a reload does not make targets flicker.
   absl::Duration update_interval = absl::Seconds(5);
+  DiscovererFactory factory = MakeDiscoverer;
   // Called on the manager's thread with the groups of all sets whenever they may have changed. Must
   // not call the manager.
   std::function<void(const TargetSets&)> on_update;
@@ -57,7 +67,7 @@ class Manager {
 
   // Makes the running mechanisms those of `sets` and returns the ones that cannot run (their sets
   // still get the others' targets). Groups of mechanisms that are gone disappear with the next
-  // update, which comes at once.
+  // update.
   std::vector<UnavailableMechanism> Apply(
       const std::map<std::string, std::vector<config::SdConfig>>& sets);
 
@@ -67,8 +77,13 @@ class Manager {
  private:
   struct Provider;
 
-  void Deliver();
+  std::shared_ptr<Provider> FindOrStart(const config::SdConfig& config,
+                                        std::vector<std::shared_ptr<Provider>>* started);
+  void Report(Provider* provider, std::vector<TargetGroup> groups);
+  void DeliverLoop();
+  absl::Time NextDeliveryLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   TargetSets CollectLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CountTargets(const TargetSets& sets);
 
   // Constant after construction.
   const ManagerOptions options_;
@@ -77,14 +92,19 @@ class Manager {
   metrics::Counter* const delayed_updates_;
   metrics::Gauge* const failed_configs_;
 
+  // Only touched by the deliver thread.
+  std::set<std::string> counted_sets_;
+
   mutable Mutex mu_;
   CondVar changed_cv_;
   bool changed_ ABSL_GUARDED_BY(mu_) = false;
+  // A new mechanism reported for the first time, or Apply was called: no need to gather.
   bool at_once_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
-  std::vector<std::shared_ptr<Provider>> providers_ ABSL_GUARDED_BY(mu_);
-  // Each set's providers, in order; a set without any still gets its (empty) entry.
-  std::map<std::string, std::vector<Provider*>> sets_ ABSL_GUARDED_BY(mu_);
+  absl::Time applied_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  absl::Time delivered_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  // Each set's mechanisms, in order; a set without any still gets its (empty) entry.
+  std::map<std::string, std::vector<std::shared_ptr<Provider>>> sets_ ABSL_GUARDED_BY(mu_);
 
   Thread deliver_thread_;
 };

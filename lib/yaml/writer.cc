@@ -116,6 +116,19 @@ void RenderSequence(const Tree& tree, size_t indent, std::string* out) {
   }
 }
 
+// " [a, 'b,c']"
+void RenderFlow(const Tree& tree, std::string* out) {
+  out->append(" [");
+  for (size_t i = 0; i < tree.items.size(); ++i) {
+    const std::string& text = tree.items[i].text;
+    const bool quoted = text.starts_with('"') || text.starts_with('\'');
+    // Plain text must not hold what ends an element.
+    const bool plain = quoted || text.find_first_of(",[]{}?") == std::string::npos;
+    StrAppend(out, i == 0 ? "" : ", ", plain ? "" : "'", text, plain ? "" : "'");
+  }
+  out->append("]\n");
+}
+
 // What follows "key:" or "-".
 void RenderValue(const Tree& tree, size_t indent, std::string* out) {
   switch (tree.kind) {
@@ -123,6 +136,7 @@ void RenderValue(const Tree& tree, size_t indent, std::string* out) {
       StrAppend(out, " ", tree.text, "\n");
       return;
     case Tree::Kind::kSequence:
+      if (tree.flow) return RenderFlow(tree, out);
       out->append(tree.items.empty() ? " []\n" : "\n");
       RenderSequence(tree, indent, out);
       return;

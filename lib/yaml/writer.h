@@ -32,6 +32,7 @@ struct Tree {
   std::vector<Tree> items;                            // Of a sequence.
   std::vector<std::pair<std::string, Tree>> entries;  // Of a mapping; keys already quoted.
 
+  bool flow = false;  // A sequence of scalars on one line: [a, b].
   // The zero of its type, which kOmitEmpty leaves out.
   bool empty = false;
 };

@@ -84,6 +84,11 @@ TEST_CASE("Structures are laid out as Go's yaml.v2 does") {
         "zero_written: 0\nflag: false\ninterval: 1m30s\nnothing: []\nnobody: {}\nitems:\n"
         "- name: x\n  list:\n  - a\n  - b\n- - 1\n  - 2\nmap:\n  a: 1\n  b: 2\n");
   CHECK(Render(MappingWriter().Take()) == "{}\n");
+  Tree flow = EncodeYaml(std::vector<std::string>{"a", "b,c", "1", "x: y"});
+  flow.flow = true;
+  MappingWriter with_flow;
+  with_flow.Add("list", flow);
+  CHECK(Render(with_flow.Take()) == "list: [a, 'b,c', \"1\", 'x: y']\n");
 }
 
 }  // namespace
