@@ -19,11 +19,12 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   app->reload_metrics_.Record(loaded);
   NARTHEX_RETURN_IF_ERROR(loaded);
 
-  if (options.segment_size_bytes < 2 * wal::kPageSize ||
+  constexpr uint64_t kSegmentMin = uint64_t{8} << 20;
+  constexpr uint64_t kSegmentMax = uint64_t{1} << 30;
+  if (options.segment_size_bytes < kSegmentMin || options.segment_size_bytes > kSegmentMax ||
       options.segment_size_bytes % wal::kPageSize != 0) {
     return InvalidArgument(
-        "--storage.tsdb.wal-segment-size must be a multiple of 32KiB, and 64KiB "
-        "at least");
+        "--storage.tsdb.wal-segment-size must be a multiple of 32KiB between 8MiB and 1GiB");
   }
   if (options.streams_max < 1 || options.streams_max > 100000) {
     return InvalidArgument("--grpc.streams-max must be between 1 and 100000");

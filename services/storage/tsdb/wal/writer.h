@@ -55,7 +55,8 @@ class Writer {
   ~Writer();
 
   // Hands all records to the kernel, in one write unless a segment ends between them.
-  // REQUIRES: each is shorter than half a segment.
+  // REQUIRES: each is shorter than half a segment. (The head writes records of 2 MiB at most, and
+  // the service takes segments from 8 MiB.)
   absl::Status Log(std::span<const std::string_view> records);
   // Syncs everything that was logged before the call.
   absl::Status Sync();
