@@ -4,6 +4,7 @@
 
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
+#include "lib/config/file_loader.h"
 
 namespace narthex::storage_service {
 
@@ -103,7 +104,22 @@ void App::WarnOfRetention() {
 
 absl::Status App::LoadConfig() {
   if (options_.config_file.empty()) return absl::OkStatus();
-  return env_.file_system->ReadFile(options_.config_file).status();
+  config::LoadOptions load_options;
+  load_options.environment = config::ProcessEnvironment;
+  NARTHEX_ASSIGN_OR_RETURN(const config::LoadedConfig loaded,
+                           config::LoadFile(env_.file_system, options_.config_file, load_options));
+  for (const std::string& warning : loaded.warnings) env_.logger.Warn(warning);
+  for (const std::string& section : config::UnusedSections(loaded.config)) {
+    if (!unused_sections_.insert(section).second) continue;
+    env_.logger.Warn("a section of the configuration is accepted and not acted on yet",
+                     {{"section", section}});
+    env_.registry
+        ->AddGauge("narthex_config_unused_section",
+                   "1: this section of the configuration is accepted and not acted on yet.",
+                   {{"section", section}})
+        ->Set(1);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status App::Start() {

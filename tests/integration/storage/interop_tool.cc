@@ -1,0 +1,132 @@
+// The database as a program, for the interop test:
+//   interop_tool write DIR MINUTES   writes a log of many kinds of series that ends now
+//   interop_tool dump DIR            prints every sample: labels, timestamp, value
+#include <sys/types.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <string>
+
+#include "lib/base/check.h"
+#include "lib/base/float_format.h"
+#include "lib/base/strings.h"
+#include "lib/model/stale.h"
+#include "services/storage/tsdb/db.h"
+#include "services/storage/tsdb/querier.h"
+
+namespace narthex::tsdb {
+namespace {
+
+std::unique_ptr<Db> OpenDb(const std::string& path, bool small_segments) {
+  DbOptions options;
+  options.path = path;
+  // Small, so that series are used in segments that do not define them.
+  if (small_segments) options.log.segment_size_bytes = uint64_t{256} << 10;
+  auto db = Db::Open(options, io::PosixFileSystem(), RealClock(),
+                     Logger::ToStderr(LogLevel::kInfo, LogFormat::kLogfmt, RealClock()));
+  NARTHEX_CHECK_OK(db.status());
+  NARTHEX_CHECK_OK((*db)->Replay([] { return false; }));
+  return std::move(db).value();
+}
+
+double ValueOf(int kind, int step, double previous, std::mt19937_64* random) {
+  switch (kind) {
+    case 0:  // A counter.
+      return step % 100 == 99 ? 0 : previous + static_cast<double>((*random)() % 50);
+    case 1:  // A gauge.
+      return static_cast<double>((*random)() % 100000) / 997;
+    case 2:  // Constant.
+      return 42;
+    default:  // Everything that a double can be.
+      constexpr double kValues[] = {0, -0.0, 1e308, -1e-308, 5e-324, 0.1, 1.0 / 3};
+      return step % 9 == 7   ? NormalNan()
+             : step % 9 == 8 ? std::numeric_limits<double>::infinity()
+                             : kValues[step % 9];
+  }
+}
+
+void Write(const std::string& path, int minutes) {
+  std::mt19937_64 random(20421);
+  constexpr int kSeries = 400;
+  constexpr int64_t kStep = 15000;
+  const Timestamp end = ToTimestamp(RealClock()->Now()) / 1000 * 1000;
+  const int steps = minutes * 60'000 / kStep;
+  std::vector<double> previous(kSeries);
+  std::unique_ptr<Db> db = OpenDb(path, true);
+  for (int step = 0; step < steps; ++step) {
+    // A restart in the middle: another session, other segments.
+    if (step == steps / 2) {
+      db.reset();
+      db = OpenDb(path, true);
+    }
+    for (int target = 0; target < 4; ++target) {
+      const Timestamp base = end - (steps - 1 - step) * kStep + target * 111 - 1000;
+      DbAppender appender(&db->head());
+      for (int i = target; i < kSeries; i += 4) {
+        const bool late = i % 5 == 4;  // Begins midway.
+        const bool ends = i % 7 == 6;  // Goes away midway.
+        if (late && step < steps / 3) continue;
+        if (ends && step > steps / 2) continue;
+        const Labels labels = Labels::FromPairs({{"__name__", StrCat("metric_", i % 4)},
+                                                 {"instance", StrCat("host-", target)},
+                                                 {"i", StrCat(i)},
+                                                 {"utf8", "zwölf \"Boxer\"\\"}});
+        double& value = previous[static_cast<size_t>(i)];
+        value = ValueOf(i % 4, step, value, &random);
+        const bool gone = ends && step == steps / 2;
+        const Timestamp timestamp = i % 11 == 0 ? base + static_cast<int64_t>(random() % 97) : base;
+        appender.Append(labels, timestamp, gone ? StaleNan() : value);
+      }
+      NARTHEX_CHECK_OK(appender.Commit());
+    }
+  }
+  NARTHEX_CHECK_OK(db->Sync());
+}
+
+std::string ValueText(double value) {
+  if (IsStale(value)) return "stale";
+  if (value != value) return "NaN";
+  char text[64];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
+}
+
+void Dump(const std::string& path) {
+  const std::unique_ptr<Db> db = OpenDb(path, false);
+  DbQuerier querier(db.get(), RealClock());
+  storage::Selector selector;
+  selector.hints.start = kMinTimestamp;
+  selector.hints.end = kMaxTimestamp;
+  auto result = querier.Select(std::span(&selector, 1), {});
+  NARTHEX_CHECK_OK(result.status());
+  SampleBuffer samples;
+  storage::SeriesSet& set = *result->sets[0];
+  while (set.Next()) {
+    samples.Clear();
+    NARTHEX_CHECK_OK(set.ReadSamples(&samples));
+    const std::string labels = set.labels().ToString();
+    for (size_t i = 0; i < samples.size(); ++i) {
+      std::printf("%s %s %lld\n", labels.c_str(), ValueText(samples.values()[i]).c_str(),
+                  static_cast<long long>(samples.timestamps()[i]));
+    }
+  }
+  NARTHEX_CHECK_OK(set.status());
+}
+
+}  // namespace
+}  // namespace narthex::tsdb
+
+int main(int argc, char** argv) {
+  const std::string_view command = argc > 2 ? argv[1] : "";
+  int64_t minutes;
+  if (command == "write" && argc == 4 && narthex::ParseInt64(argv[3], &minutes)) {
+    narthex::tsdb::Write(argv[2], static_cast<int>(minutes));
+  } else if (command == "dump") {
+    narthex::tsdb::Dump(argv[2]);
+  } else {
+    std::fprintf(stderr, "usage: interop_tool write DIR MINUTES | dump DIR\n");
+    return 1;
+  }
+  return 0;
+}
