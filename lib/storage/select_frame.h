@@ -40,6 +40,7 @@ struct DeletedInterval {
   Timestamp max_time = 0;  // Inclusive.
 };
 
+// Builds frames. Reused; thread safety: none.
 class SelectFrameWriter {
  public:
   void Clear();
