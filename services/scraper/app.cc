@@ -7,8 +7,8 @@
 
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
+#include "lib/discovery/http_client.h"
 #include "lib/service/service.h"
-#include "services/scraper/scrape/http_client_options.h"
 
 namespace narthex::scraper {
 namespace {
@@ -28,8 +28,12 @@ std::string HostName() {
 }
 
 // Keys of one job that are accepted, and that the scraper does not act on yet.
-std::vector<std::string> UnusedJobKeys(const config::ScrapeConfig& job) {
-  std::vector<std::string> keys = scrape::UnusedClientKeys(job.http_client);
+std::vector<std::string> UnusedJobKeys(const config::ScrapeConfig& job,
+                                       io::FileSystem* file_system) {
+  std::vector<std::string> keys;
+  const absl::Status client = discovery::MakeClientConfig(job.http_client, file_system).status();
+  // Its targets are down, and say this, too.
+  if (!client.ok()) keys.emplace_back(Message(client));
   const auto add = [&](bool set, const char* key) {
     if (set) keys.emplace_back(key);
   };
@@ -91,8 +95,9 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   scraper_options.user_agent = StrCat("Prometheus/", service::Version(), " (Narthex)");
   scraper_options.host_name = host_name;
   NARTHEX_ASSIGN_OR_RETURN(
-      app->scraper_, scrape::Scraper::Create(std::move(scraper_options), e.clock, app->spool_.get(),
-                                             e.logger.With({{"component", "scrape"}}), e.registry));
+      app->scraper_,
+      scrape::Scraper::Create(std::move(scraper_options), e.clock, e.file_system, app->spool_.get(),
+                              e.logger.With({{"component", "scrape"}}), e.registry));
 
   for (size_t i = 0; i < endpoints.size(); ++i) {
     rpc::AppendClientOptions client_options;
@@ -194,7 +199,7 @@ void App::WarnOfUnused(const config::PrometheusConfig& config) {
   std::set<std::string> unused;
   for (const std::string& section : config::UnusedSections(config)) unused.insert(section);
   for (const config::ScrapeConfig& job : config.scrape_configs) {
-    for (const std::string& key : UnusedJobKeys(job)) {
+    for (const std::string& key : UnusedJobKeys(job, env_.file_system)) {
       unused.insert(StrCat(job.job_name, ": ", key));
     }
   }

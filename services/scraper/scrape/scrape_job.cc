@@ -8,8 +8,8 @@
 #include "lib/base/float_format.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
+#include "lib/discovery/http_client.h"
 #include "lib/textparse/content_type.h"
-#include "services/scraper/scrape/http_client_options.h"
 
 namespace narthex::scrape {
 namespace {
@@ -62,10 +62,14 @@ std::string_view StatusText(int status) {
 
 }  // namespace
 
-std::shared_ptr<const ScrapeJob> ScrapeJob::Make(const config::ScrapeConfig& config) {
+std::shared_ptr<const ScrapeJob> ScrapeJob::Make(const config::ScrapeConfig& config,
+                                                 io::FileSystem* file_system) {
   auto job = std::make_shared<ScrapeJob>();
   job->config = config;
-  job->client = std::make_shared<const http::ClientConfig>(MakeClientConfig(config.http_client));
+  absl::StatusOr<http::ClientConfig> client =
+      discovery::MakeClientConfig(config.http_client, file_system);
+  job->client_error = client.status();
+  if (client.ok()) job->client = std::make_shared<const http::ClientConfig>(*std::move(client));
   std::vector<std::string> protocols;
   for (const config::ScrapeProtocol protocol : config.scrape_protocols) {
     protocols.emplace_back(config::ScrapeProtocolText(protocol));

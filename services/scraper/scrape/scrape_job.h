@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "lib/config/scrape_config.h"
 #include "lib/http/client.h"
+#include "lib/io/file_system.h"
 #include "lib/textparse/parser.h"
 #include "services/scraper/scrape/target.h"
 
@@ -17,9 +18,13 @@ namespace narthex::scrape {
 struct ScrapeJob {
   config::ScrapeConfig config;
   std::shared_ptr<const http::ClientConfig> client;
+  // Why no target of the job can be asked: the HTTP client block needs what this version cannot do,
+  // or a file that is not there.
+  absl::Status client_error;
   std::string accept;  // The Accept header.
 
-  static std::shared_ptr<const ScrapeJob> Make(const config::ScrapeConfig& config);
+  static std::shared_ptr<const ScrapeJob> Make(const config::ScrapeConfig& config,
+                                               io::FileSystem* file_system);
   // Whether the same body gives the same series under both, so that a cache of it stays good.
   static bool SameSeries(const config::ScrapeConfig& a, const config::ScrapeConfig& b);
 

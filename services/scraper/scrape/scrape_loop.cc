@@ -107,7 +107,7 @@ void ScrapeLoop::Begin(uint64_t epoch) {
     under_way_ = true;
     scrape->job = job_;
     scrape->target = status_.target;
-    scrape->forced_error = forced_error_;
+    scrape->forced_error = forced_error_.ok() ? job_->client_error : forced_error_;
     scrape->epoch = epoch;
     scrape->timestamp = AlignTimestamp(tick_, now, interval, context_->alignment);
     scrape->begun_at = now;

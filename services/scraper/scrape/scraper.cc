@@ -15,16 +15,19 @@ constexpr size_t kWaitingScrapesMax = 100000;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Scraper>> Scraper::Create(ScraperOptions options, Clock* clock,
+                                                         io::FileSystem* file_system,
                                                          storage::BatchSink* sink, Logger logger,
                                                          metrics::Registry* registry) {
   NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<http::Client> client, http::Client::Create());
-  return std::unique_ptr<Scraper>(
-      new Scraper(std::move(options), clock, sink, std::move(logger), registry, std::move(client)));
+  return std::unique_ptr<Scraper>(new Scraper(std::move(options), clock, file_system, sink,
+                                              std::move(logger), registry, std::move(client)));
 }
 
-Scraper::Scraper(ScraperOptions options, Clock* clock, storage::BatchSink* sink, Logger logger,
-                 metrics::Registry* registry, std::unique_ptr<http::Client> client)
+Scraper::Scraper(ScraperOptions options, Clock* clock, io::FileSystem* file_system,
+                 storage::BatchSink* sink, Logger logger, metrics::Registry* registry,
+                 std::unique_ptr<http::Client> client)
     : options_(std::move(options)),
+      file_system_(file_system),
       metrics_(registry),
       workers_("scrape", options_.workers, kWaitingScrapesMax),
       schedule_(clock),
@@ -49,7 +52,7 @@ void Scraper::Apply(const std::vector<config::ScrapeConfig>& jobs, const Labels&
   MutexLock lock(&mu_);
   gone.swap(pools_);
   for (const config::ScrapeConfig& config : jobs) {
-    std::shared_ptr<const ScrapeJob> job = ScrapeJob::Make(config);
+    std::shared_ptr<const ScrapeJob> job = ScrapeJob::Make(config, file_system_);
     std::shared_ptr<ScrapePool>& pool = pools_[config.job_name];
     const auto it = gone.find(config.job_name);
     if (it != gone.end()) {

@@ -15,6 +15,7 @@
 #include "lib/config/scrape_config.h"
 #include "lib/discovery/manager.h"
 #include "lib/http/client.h"
+#include "lib/io/file_system.h"
 #include "lib/log/log.h"
 #include "lib/metrics/registry.h"
 #include "lib/storage/numbered_batch.h"
@@ -41,6 +42,7 @@ class Scraper {
  public:
   // The pointers must outlive the Scraper.
   static absl::StatusOr<std::unique_ptr<Scraper>> Create(ScraperOptions options, Clock* clock,
+                                                         io::FileSystem* file_system,
                                                          storage::BatchSink* sink, Logger logger,
                                                          metrics::Registry* registry);
   ~Scraper();
@@ -59,10 +61,12 @@ class Scraper {
   ScrapeMetrics* metrics() { return &metrics_; }
 
  private:
-  Scraper(ScraperOptions options, Clock* clock, storage::BatchSink* sink, Logger logger,
-          metrics::Registry* registry, std::unique_ptr<http::Client> client);
+  Scraper(ScraperOptions options, Clock* clock, io::FileSystem* file_system,
+          storage::BatchSink* sink, Logger logger, metrics::Registry* registry,
+          std::unique_ptr<http::Client> client);
 
   const ScraperOptions options_;
+  io::FileSystem* const file_system_;
   ScrapeMetrics metrics_;
   WorkerPool workers_;
   Schedule schedule_;
