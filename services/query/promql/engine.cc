@@ -112,10 +112,9 @@ class ResultBuilder {
   void TakeVector(VectorOperatorPtr vector, Value* value) const {
     const EvalContext::Options& options = context_->options();
     if (options.delayed_name_removal) {
-      vector = MakeMerge(context_,
-                         MakeRowMap(context_, std::move(vector), {}, [&options](Row* row, auto) {
+      vector = MakeMerge(context_, MakeRowMap(context_, std::move(vector), {}, [](Row* row, auto) {
                            if (!row->drop_name) return;
-                           row->labels = WithoutName(row->labels, options);
+                           row->labels = WithoutName(row->labels);
                          }));
     }
     if (options.instant) {
@@ -139,8 +138,7 @@ class ResultBuilder {
       if (series.samples.empty()) continue;
       if (!context_->Hold(series.samples.size())) return;
       context_->stats().samples_queryable += series.samples.size();
-      series.labels = source.drop_name ? WithoutName(source.labels, context_->options())
-                                       : std::move(source.labels);
+      series.labels = source.drop_name ? WithoutName(source.labels) : std::move(source.labels);
       matrix.push_back(std::move(series));
     }
     Finish(&matrix);

@@ -15,8 +15,8 @@ constexpr std::string_view kBucketLabel = "le";
 
 // The buckets of one classic histogram, each a row.
 struct ClassicHistogram {
-  Labels labels;  // Without name and le.
-  std::string metric_name;
+  Labels labels;  // Without le.
+  bool drop_name = false;
   std::vector<std::pair<double, const Row*>> buckets;
 };
 
@@ -24,7 +24,8 @@ struct ClassicHistogram {
 std::vector<ClassicHistogram> GroupBuckets(const std::vector<Row>& rows, PositionRange position,
                                            Annotations* annotations) {
   std::vector<ClassicHistogram> histograms;
-  LabelGrouper grouper({std::string(kBucketLabel)}, /*by=*/false);
+  absl::flat_hash_map<Labels, size_t> index;
+  LabelsBuilder builder;
   for (const Row& row : rows) {
     const std::string_view le = row.labels.Get(kBucketLabel);
     double bound = 0;
@@ -37,14 +38,17 @@ std::vector<ClassicHistogram> GroupBuckets(const std::vector<Row>& rows, Positio
           position);
       continue;
     }
-    bool added = false;
-    const size_t number = grouper.Find(row.labels, &added);
+    builder.Reset(row.labels);
+    builder.Del(kBucketLabel);
+    const Labels labels = builder.Build();
+    const auto [it, added] = index.try_emplace(labels, histograms.size());
     if (added) {
       histograms.emplace_back();
-      histograms.back().labels = grouper.GroupLabels(row.labels);
-      histograms.back().metric_name = row.labels.metric_name();
+      histograms.back().labels = labels;
     }
-    histograms[number].buckets.emplace_back(bound, &row);
+    ClassicHistogram& histogram = histograms[it->second];
+    histogram.drop_name = histogram.drop_name || row.drop_name;
+    histogram.buckets.emplace_back(bound, &row);
   }
   return histograms;
 }
@@ -62,16 +66,17 @@ void Quantiles(EvalContext* context, const ClassicHistogram& histogram,
                Row* out) {
   std::vector<Bucket> buckets;
   out->labels = histogram.labels;
+  out->drop_name = histogram.drop_name;
   out->values.assign(quantiles.size(), Absent());
+  DropName(out, context->options());
   for (size_t i = 0; i < quantiles.size(); ++i) {
     BucketsAt(histogram, i, &buckets);
     if (buckets.empty() || !context->Tick(buckets.size())) continue;
-    WarnOfQuantile(quantiles[i], position, &context->annotations());
     const BucketQuantileResult result = BucketQuantile(quantiles[i], &buckets);
     out->values[i] = result.value;
     if (!result.forced_monotonic) continue;
-    context->annotations().InformForcedMonotonicity(histogram.metric_name, position, grid.At(i),
-                                                    result.bound_min, result.bound_max,
+    context->annotations().InformForcedMonotonicity(histogram.labels.metric_name(), position,
+                                                    grid.At(i), result.bound_min, result.bound_max,
                                                     result.difference_max);
   }
 }
@@ -106,6 +111,8 @@ VectorOperatorPtr MakeHistogramQuantiles(EvalContext* context, VectorOperatorPtr
                        LabelsBuilder builder;
                        for (const ScalarOperatorPtr& quantile : *shared) {
                          if (!quantile->Values(&values)) return;
+                         for (double value : values)
+                           WarnOfQuantile(value, position, &context->annotations());
                          for (const ClassicHistogram& histogram : histograms) {
                            Row row;
                            Quantiles(context, histogram, values, grid, position, &row);
@@ -134,6 +141,8 @@ VectorOperatorPtr MakeHistogramFraction(EvalContext* context, VectorOperatorPtr 
          GroupBuckets(rows, position, &context->annotations())) {
       Row row;
       row.labels = histogram.labels;
+      row.drop_name = histogram.drop_name;
+      DropName(&row, context->options());
       row.values.assign(grid.count, Absent());
       for (size_t i = 0; i < grid.count; ++i) {
         BucketsAt(histogram, i, &buckets);

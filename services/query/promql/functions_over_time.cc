@@ -157,6 +157,9 @@ void QuantileOverTime(const WindowInput& input, std::span<double> out) {
 void MadOverTime(const WindowInput& input, std::span<double> out) {
   std::vector<double> sorted;
   EachWindow(input, out, [&](size_t, std::span<const double> values) {
+    if (std::any_of(values.begin(), values.end(), [](double value) { return std::isnan(value); })) {
+      return NormalNan();
+    }
     sorted.assign(values.begin(), values.end());
     const double median = Quantile(0.5, &sorted);
     for (double& value : sorted) value = std::abs(value - median);

@@ -183,15 +183,18 @@ VectorOperatorPtr Planner::PlanHistogramCall(const Call& call, const Grid& grid)
     }
     if (!context_->ok()) return nullptr;
   }
+  // Histograms of several metrics can become equal by losing their names.
   if (name == "histogram_quantile") {
-    return MakeHistogramQuantile(context_, std::move(child), std::move(scalars[0]), grid, position);
+    return MakeMerge(context_, MakeHistogramQuantile(context_, std::move(child),
+                                                     std::move(scalars[0]), grid, position));
   }
   if (name == "histogram_quantiles") {
-    return MakeHistogramQuantiles(context_, std::move(child), std::move(label), std::move(scalars),
-                                  grid, position);
+    return MakeMerge(context_, MakeHistogramQuantiles(context_, std::move(child), std::move(label),
+                                                      std::move(scalars), grid, position));
   }
-  return MakeHistogramFraction(context_, std::move(child), std::move(scalars[0]),
-                               std::move(scalars[1]), grid, position);
+  return MakeMerge(context_,
+                   MakeHistogramFraction(context_, std::move(child), std::move(scalars[0]),
+                                         std::move(scalars[1]), grid, position));
 }
 
 VectorOperatorPtr Planner::PlanNumberCall(const Call& call, const Grid& grid) {

@@ -131,23 +131,25 @@ double BucketFraction(double lower, double upper, std::vector<Bucket>* buckets) 
   const double count = buckets->back().count;
   if (count == 0 || std::isnan(lower) || std::isnan(upper)) return kNotANumber;
   if (lower >= upper) return 0;
-  // How many observations lie at or below `bound`.
-  const auto rank_of = [&](double bound) {
+  // How many observations lie at or below `bound`. Inside the first bucket when that reaches down
+  // to -Inf nothing is known: all observations count as `unknown` of 0 or 1.
+  const auto rank_of = [&](double bound, double unknown) {
     double below = 0;
     double start = -kInfinity;
     for (size_t i = 0; i < buckets->size(); ++i) {
       const Bucket& bucket = (*buckets)[i];
+      if (i == 0 && bucket.bound > 0 && bound > start) start = 0;
       if (start >= bound) break;
       if (bucket.bound > bound) {
-        const double from = i == 0 && bucket.bound > 0 ? 0 : start;
-        return below + (bucket.count - below) * (bound - from) / (bucket.bound - from);
+        if (std::isinf(start)) return bucket.count * unknown;
+        return below + (bucket.count - below) * (bound - start) / (bucket.bound - start);
       }
       below = bucket.count;
       start = bucket.bound;
     }
-    return below;
+    return std::min(below, count);
   };
-  return (std::min(rank_of(upper), count) - std::min(rank_of(lower), count)) / count;
+  return std::max(0.0, rank_of(upper, 0) - rank_of(lower, 1)) / count;
 }
 
 std::string FormatFixed(double value) {

@@ -196,10 +196,9 @@ void AppendSized(std::string* out, std::string_view text) {
 
 }  // namespace
 
-Labels WithoutName(const Labels& labels, const EvalContext::Options& options) {
-  const bool all = options.type_and_unit_labels;
-  const auto dropped = [all](std::string_view name) {
-    return name == kMetricName || (all && (name == kTypeLabel || name == kUnitLabel));
+Labels WithoutName(const Labels& labels) {
+  const auto dropped = [](std::string_view name) {
+    return name == kMetricName || name == kTypeLabel || name == kUnitLabel;
   };
   std::vector<LabelView> kept;
   kept.reserve(labels.size());
@@ -213,7 +212,7 @@ void DropName(Row* row, const EvalContext::Options& options) {
   if (options.delayed_name_removal) {
     row->drop_name = true;
   } else {
-    row->labels = WithoutName(row->labels, options);
+    row->labels = WithoutName(row->labels);
   }
 }
 

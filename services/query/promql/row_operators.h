@@ -14,8 +14,8 @@
 // Operators and pieces that several parts of the engine are made of.
 namespace narthex::promql {
 
-// `labels` without the metric name, and without __type__ and __unit__ when those are on.
-Labels WithoutName(const Labels& labels, const EvalContext::Options& options);
+// `labels` without the metric name, __type__ and __unit__, which all describe what the values are.
+Labels WithoutName(const Labels& labels);
 // Takes the name from a row now, or marks the row for the end of the evaluation.
 void DropName(Row* row, const EvalContext::Options& options);
 

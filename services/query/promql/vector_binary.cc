@@ -28,8 +28,9 @@ class VectorBinary : public VectorOperator {
         swapped_(matching.cardinality == Cardinality::kOneToMany),
         one_(std::move(swapped_ ? left : right)),
         many_(std::move(swapped_ ? right : left)),
-        fill_one_(swapped_ ? matching.fill_left : matching.fill_right),
-        fill_many_(swapped_ ? matching.fill_right : matching.fill_left),
+        // With group_right, too: upstream exchanges the sides but not what fills them.
+        fill_one_(matching.fill_right),
+        fill_many_(matching.fill_left),
         count_(count),
         grouper_(matching.labels, matching.on),
         one_rows_(context) {}
@@ -230,7 +231,7 @@ class VectorBinary : public VectorOperator {
     if (IsComparison(arguments_.op)) {
       builder_.Reset(many);
     } else {
-      builder_.Reset(WithoutName(many, context_->options()));
+      builder_.Reset(WithoutName(many));
     }
     if (!grouped()) {
       if (matching_.on) {
