@@ -64,7 +64,7 @@ class ZlibDecompressor : public Decompressor {
     bool more_output = false;
     while (stream_.avail_in > 0 || more_output) {
       if (ended_) {
-        if (!gzip_) return InvalidArgument("deflate: bytes after the end");
+        if (!gzip_) return InvalidArgument("zlib: bytes after the end");
         inflateReset(&stream_);  // A gzip file may have several members.
         ended_ = false;
       }
@@ -79,11 +79,21 @@ class ZlibDecompressor : public Decompressor {
       if (result == Z_STREAM_END) {
         ended_ = true;
       } else if (result != Z_OK && result != Z_BUF_ERROR) {
-        return InvalidArgument(gzip_ ? "gzip: " : "deflate: ",
-                               stream_.msg == nullptr ? "invalid data" : stream_.msg);
+        return InvalidArgument(ErrorText());
       }
     }
     return absl::OkStatus();
+  }
+
+  // Go's words for what zlib found.
+  std::string ErrorText() const {
+    const std::string_view found = stream_.msg == nullptr ? "invalid data" : stream_.msg;
+    const std::string_view format = gzip_ ? "gzip: " : "zlib: ";
+    if (found == "incorrect header check") return StrCat(format, "invalid header");
+    if (found == "incorrect data check" || found == "incorrect length check") {
+      return StrCat(format, "invalid checksum");
+    }
+    return StrCat(format, found);
   }
 
   const bool gzip_;

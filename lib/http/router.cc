@@ -56,6 +56,41 @@ bool Matches(const std::vector<std::string>& pattern, const std::vector<std::str
   return pattern.size() == path.size();
 }
 
+// A path without empty, "." and ".." segments, as Go's ServeMux cleans it; a slash at the end
+// stays.
+std::string CleanPath(std::string_view path) {
+  std::vector<std::string_view> kept;
+  for (const std::string_view segment : Split(path.substr(1), '/')) {
+    if (segment == "..") {
+      if (!kept.empty()) kept.pop_back();
+    } else if (!segment.empty() && segment != ".") {
+      kept.push_back(segment);
+    }
+  }
+  std::string clean;
+  for (const std::string_view segment : kept) StrAppend(&clean, "/", segment);
+  if (path.ends_with('/') || clean.empty()) clean.push_back('/');
+  return clean;
+}
+
+ServerResponse RedirectTo(std::string_view path, const ServerRequest& request) {
+  ServerResponse response = ServerResponse::Text(301, "");
+  response.content_type.clear();
+  std::string location;
+  for (const std::string_view segment : Split(path.substr(1), '/')) {
+    StrAppend(&location, "/", UrlEncodePath(segment));
+  }
+  if (!request.raw_query.empty()) StrAppend(&location, "?", request.raw_query);
+  response.headers.Set("Location", location);
+  return response;
+}
+
+ServerResponse ErrorText(int status, std::string_view text) {
+  ServerResponse response = ServerResponse::Text(status, text);
+  response.headers.Set("X-Content-Type-Options", "nosniff");
+  return response;
+}
+
 void AddMethod(const std::string& method, std::vector<std::string>* methods) {
   if (std::find(methods->begin(), methods->end(), method) == methods->end()) {
     methods->push_back(method);
@@ -111,16 +146,20 @@ const Router::Route* Router::Find(std::string_view method, std::string_view raw_
 }
 
 ServerResponse Router::Dispatch(ServerRequest& request) const {
+  if (request.path.starts_with('/')) {
+    const std::string clean = CleanPath(request.path);
+    if (clean != request.path) return RedirectTo(clean, request);
+  }
   std::string allow;
   const Route* route = Find(request.method, request.raw_path, &request.path_params, &allow);
   if (route != nullptr) {
     request.route = route->pattern;
     return route->handler(request);
   }
-  if (allow.empty()) return ServerResponse::Text(404, "404 page not found\n");
-  ServerResponse response = request.method == "OPTIONS"
-                                ? ServerResponse::Text(200, "")
-                                : ServerResponse::Text(405, "Method Not Allowed\n");
+  if (allow.empty()) return ErrorText(404, "404 page not found\n");
+  ServerResponse response = request.method == "OPTIONS" ? ServerResponse::Text(200, "")
+                                                        : ErrorText(405, "Method Not Allowed\n");
+  if (response.body.empty()) response.content_type.clear();
   response.headers.Set("Allow", allow);
   return response;
 }

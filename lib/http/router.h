@@ -17,8 +17,9 @@ class Router {
   // `methods` like "GET" or "GET,POST". GET also answers HEAD. `body_bytes_max` bounds the body.
   void Handle(std::string_view methods, std::string_view pattern, Handler handler,
               size_t body_bytes_max = size_t{32} << 20);
-  // 404 or 405 (with Allow) when there is no such route; OPTIONS of a path that has routes is 200
-  // with Allow.
+  // 301 to the cleaned path when it has empty, "." or ".." segments (as Go's servers do); 404 or
+  // 405 (with Allow) when there is no such route; OPTIONS of a path that has routes is 200 with
+  // Allow.
   ServerResponse Dispatch(ServerRequest& request) const;
   // The body bound of the route, or 0 when there is none.
   size_t BodyBytesMax(std::string_view method, std::string_view raw_path) const;

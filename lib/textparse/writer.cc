@@ -71,7 +71,7 @@ void WriteSample(std::string* out, std::string_view name,
     out->push_back('}');
   }
   out->push_back(' ');
-  AppendFloatG(out, value);
+  AppendFloatG(out, value == 0 ? 0 : value);  // Upstream's writer knows no negative zero.
   if (timestamp) StrAppend(out, ' ', *timestamp);
   out->push_back('\n');
 }

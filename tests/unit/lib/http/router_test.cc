@@ -62,6 +62,28 @@ TEST_CASE("HEAD is answered by GET, other methods are 405 with Allow") {
   CHECK(Ask(router, "GET", "*").status == 404);
 }
 
+TEST_CASE("Paths that are not clean are sent to the clean one") {
+  Router router;
+  router.Handle("GET,PUT", "/a/*rest", Named("a"));
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"//a/b", "/a/b?q=1"},  {"/a//b c/", "/a/b%20c/?q=1"},
+      {"/a/./b", "/a/b?q=1"}, {"/a/x/../b", "/a/b?q=1"},
+      {"/..", "/?q=1"},       {"/a/b", ""},
+      {"/a/b/", ""},          {"/a/b..c", ""},
+  };
+  for (const auto& test : cases) {
+    INFO(test.first);
+    ServerRequest request;
+    request.method = "PUT";
+    request.raw_path = test.first;
+    request.path = test.first;
+    request.raw_query = "q=1";
+    const ServerResponse response = router.Dispatch(request);
+    CHECK(response.headers.Get("Location") == test.second);
+    CHECK(response.status == (test.second.empty() ? 200 : 301));
+  }
+}
+
 TEST_CASE("The body bound is the route's") {
   Router router;
   router.Handle("POST", "/small", Named("small"), 10);
