@@ -1,0 +1,210 @@
+#include "services/query/app.h"
+
+#include <utility>
+
+#include "lib/base/status_macros.h"
+#include "lib/base/strings.h"
+#include "lib/service/ops_handlers.h"
+#include "lib/service/service.h"
+#include "services/query/api/routes.h"
+
+namespace narthex::query {
+namespace {
+
+constexpr absl::Duration kScraperTimeout = absl::Seconds(10);
+// Workers beside those that queries may hold, so that the rest of the API answers under load.
+constexpr int kSpareWorkers = 12;
+
+promql::EngineOptions MakeEngineOptions(const Options& options, const Logger& logger) {
+  promql::EngineOptions engine;
+  engine.samples_max = static_cast<uint64_t>(options.query_samples_max);
+  engine.timeout = options.query_timeout;
+  engine.lookback_delta = options.query_lookback_delta;
+  engine.concurrency_max = static_cast<int>(options.query_concurrency_max);
+  for (const std::string& feature : FeatureNames(options)) {
+    if (feature == "promql-experimental-functions") {
+      engine.parser.experimental_functions = true;
+    } else if (feature == "promql-extended-range-selectors") {
+      engine.parser.extended_range_selectors = true;
+    } else if (feature == "promql-binop-fill-modifiers") {
+      engine.parser.fill_modifiers = true;
+    } else if (feature == "promql-delayed-name-removal") {
+      engine.delayed_name_removal = true;
+    } else if (feature == "type-and-unit-labels") {
+      engine.type_and_unit_labels = true;
+    } else {
+      logger.Warn("unknown option for --enable-feature", {{"option", feature}});
+    }
+  }
+  return engine;
+}
+
+absl::Status CheckOptions(const Options& options) {
+  if (options.query_concurrency_max < 1 || options.query_concurrency_max > 1000) {
+    return InvalidArgument("--query.max-concurrency must be between 1 and 1000");
+  }
+  if (options.query_samples_max < 1) {
+    return InvalidArgument("--query.max-samples must be positive");
+  }
+  if (options.query_timeout <= absl::ZeroDuration() ||
+      options.query_lookback_delta <= absl::ZeroDuration()) {
+    return InvalidArgument("--query.timeout and --query.lookback-delta must be positive");
+  }
+  if (options.notification_queue_capacity < 1 || options.notification_batch_size < 1) {
+    return InvalidArgument("--alertmanager.notification-* must be positive");
+  }
+  return absl::OkStatus();
+}
+
+// The page that shows an expression as a table.
+std::string TableLink(std::string_view external_url, std::string_view expression) {
+  return StrCat(external_url, "/graph?g0.expr=", http::UrlEncodeQuery(expression), "&g0.tab=1");
+}
+
+}  // namespace
+
+App::App(const Options& options, service::Env env) : options_(options), env_(std::move(env)) {}
+
+App::~App() { Stop(); }
+
+absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service::Env env) {
+  NARTHEX_RETURN_IF_ERROR(CheckOptions(options));
+  absl::StatusOr<Regex> cors_origin = Regex::Compile(options.web_cors_origin);
+  if (!cors_origin.ok()) return Annotate(cors_origin.status(), "--web.cors.origin");
+
+  std::unique_ptr<App> app(new App(options, std::move(env)));
+  const service::Env& e = app->env_;
+
+  http::ServerOptions server_options;
+  server_options.listen_address = options.web_listen_address;
+  server_options.workers = static_cast<int>(options.query_concurrency_max) + kSpareWorkers;
+  server_options.metrics_prefix = "prometheus";
+  NARTHEX_ASSIGN_OR_RETURN(app->server_,
+                           http::Server::Create(server_options, &app->router_,
+                                                e.logger.With({{"component", "web"}}), e.registry));
+  NARTHEX_ASSIGN_OR_RETURN(const WebAddress web, ComputeWebAddress(options, app->server_->port()));
+
+  NARTHEX_ASSIGN_OR_RETURN(app->http_client_, http::Client::Create());
+  std::vector<std::string> endpoints = options.storage_endpoints;
+  if (endpoints.empty()) endpoints.push_back("127.0.0.1:10901");
+  std::vector<storage::Querier*> stores;
+  for (const std::string& endpoint : endpoints) {
+    rpc::RemoteQuerierOptions store;
+    store.endpoint = endpoint;
+    store.call_timeout = options.query_timeout;
+    app->stores_.push_back(std::make_unique<rpc::RemoteQuerier>(std::move(store)));
+    stores.push_back(app->stores_.back().get());
+  }
+  std::vector<rpc::ScraperClient*> scrapers;
+  for (const std::string& endpoint : options.scraper_endpoints) {
+    app->scrapers_.push_back(std::make_unique<rpc::ScraperClient>(endpoint, kScraperTimeout));
+    scrapers.push_back(app->scrapers_.back().get());
+  }
+  app->querier_ = std::make_unique<storage::FanoutQuerier>(std::move(stores));
+  app->engine_ =
+      std::make_unique<promql::Engine>(MakeEngineOptions(options, e.logger), e.clock, e.registry);
+  app->appenders_ = std::make_unique<rpc::RemoteAppenderFactory>(
+      endpoints, e.logger.With({{"component", "rule appender"}}), e.registry, e.clock);
+
+  notifier::NotifierOptions notifier_options;
+  notifier_options.queue_capacity = static_cast<size_t>(options.notification_queue_capacity);
+  notifier_options.batch_size = static_cast<size_t>(options.notification_batch_size);
+  notifier_options.drain_on_stop = options.notification_drain;
+  app->notifier_ = std::make_unique<notifier::Notifier>(
+      notifier_options, e.clock, e.logger.With({{"component", "notifier"}}), e.registry);
+  app->alertmanagers_ = std::make_unique<Alertmanagers>(
+      options.alertmanager_endpoints, e, app->http_client_.get(), app->notifier_.get());
+
+  rules::ManagerOptions rules_options;
+  rules::RuleEnvironment& environment = rules_options.environment;
+  environment.clock = e.clock;
+  environment.logger = e.logger.With({{"component", "rules"}});
+  environment.registry = e.registry;
+  environment.engine = app->engine_.get();
+  environment.querier = app->querier_.get();
+  environment.new_appender = [factory = app->appenders_.get()] { return factory->New(); };
+  environment.send_alerts = [notifier = app->notifier_.get()](std::vector<Alert> alerts) {
+    notifier->Send(std::move(alerts));
+  };
+  environment.generator_url = [url = web.external_url](std::string_view expression) {
+    return TableLink(url, expression);
+  };
+  environment.external_url = web.external_url;
+  environment.restore = {options.rules_outage_tolerance, options.rules_grace_period};
+  environment.resend_delay = options.rules_resend_delay;
+  app->rules_ = std::make_unique<rules::Manager>(std::move(rules_options));
+
+  app->reloader_ =
+      std::make_unique<Reloader>(options.config_file, e,
+                                 ReloadTargets{app->engine_.get(), app->rules_.get(),
+                                               app->notifier_.get(), app->alertmanagers_.get()});
+  NARTHEX_RETURN_IF_ERROR(app->reloader_->Load());
+
+  const auto ready = [&flag = app->ready_] { return flag.load(); };
+  query_api::ApiParts parts;
+  parts.clock = e.clock;
+  parts.engine = app->engine_.get();
+  parts.querier = app->querier_.get();
+  parts.rules = app->rules_.get();
+  parts.notifier = app->notifier_.get();
+  parts.scrapers = std::move(scrapers);
+  parts.status.version = std::string(service::Version());
+  parts.status.revision = std::string(service::Revision());
+  parts.status.start_time = e.clock->Now();
+  parts.status.flags = e.flags;
+  const Reloader* const reloader = app->reloader_.get();
+  parts.status.config_yaml = [reloader] { return reloader->config_yaml(); };
+  parts.status.reload_successful = [reloader] { return reloader->last_successful(); };
+  parts.status.last_config_time = [reloader] { return reloader->last_success_time(); };
+  parts.external_labels = [reloader] { return reloader->external_labels(); };
+  parts.ready = ready;
+  query_api::ApiOptions api_options;
+  api_options.route_prefix = web.route_prefix;
+  api_options.cors_origin = *cors_origin;
+  api_options.query_timeout = options.query_timeout;
+  query_api::AddApiRoutes(&app->router_, std::move(parts), std::move(api_options));
+  service::OpsOptions ops;
+  ops.name = "query";
+  ops.ready = ready;
+  ops.enable_lifecycle = options.web_enable_lifecycle;
+  service::AddOpsHandlers(&app->router_, e, std::move(ops));
+  e.registry
+      ->AddGauge("prometheus_build_info",
+                 "A metric with a constant '1' value, for dashboards that look for it.",
+                 {{"version", std::string(service::Version())},
+                  {"revision", std::string(service::Revision())}})
+      ->Set(1);
+  return app;
+}
+
+absl::Status App::Start() {
+  ready_ = true;
+  rules_->Start();
+  server_->Start();
+  env_.logger.Info("server is ready to receive web requests", {{"port", http_port()}});
+  return absl::OkStatus();
+}
+
+absl::Status App::Reload() {
+  absl::Status first_error = reloader_->Load();
+  // A configuration that is bad here is bad there too.
+  if (!first_error.ok()) {
+    env_.logger.Error("reloading the configuration failed", {{"error", first_error}});
+    return first_error;
+  }
+  for (const auto& store : stores_) first_error.Update(store->Reload());
+  for (const auto& scraper : scrapers_) first_error.Update(scraper->Reload());
+  if (!first_error.ok()) {
+    env_.logger.Error("reloading another service failed", {{"error", first_error}});
+  }
+  return first_error;
+}
+
+void App::Stop() {
+  ready_ = false;
+  if (server_ != nullptr) server_->Stop();
+  if (rules_ != nullptr) rules_->Stop();
+  if (notifier_ != nullptr) notifier_->Stop();
+}
+
+}  // namespace narthex::query
