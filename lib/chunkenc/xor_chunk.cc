@@ -11,8 +11,10 @@
 #include <bit>
 #include <cstring>
 
+#include "absl/base/attributes.h"
 #include "lib/base/check.h"
 #include "lib/base/coding.h"
+#include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/chunkenc/bit_stream.h"
 
@@ -117,48 +119,71 @@ void XorAppend(XorState* state, uint8_t* bytes, size_t* size, Timestamp timestam
 
 namespace {
 
-// Where a decoder stands: the sample it has decoded last, and what the next one needs.
+// Where a decoder stands: the sample it has decoded last, and what the next one needs. The
+// functions below are inlined, so that all of it lives in registers within the loop.
 struct Position {
   size_t bit = 0;
-  uint64_t timestamp = 0;
+  size_t count = 0;  // Samples before it.
+  Timestamp timestamp = 0;
   uint64_t delta = 0;
   uint64_t value = 0;
   // The window starts as all 64 bits: an appender that went on with a chunk in which no window was
   // written uses that one.
-  unsigned leading = 0;
+  unsigned width = 64;
   unsigned trailing = 0;
 };
 
-uint64_t SignExtend(uint64_t low, unsigned bits) {
+struct Limits {
+  size_t count;        // Samples.
+  Timestamp max_time;  // Of the last sample wanted.
+};
+
+enum class Outcome { kMore, kStop, kMalformed, kUnordered };
+
+// How many bits of LoadHead() are surely those of the chunk.
+constexpr unsigned kHeadBits = 57;
+
+// The kHeadBits bits from bit `position` on, at the top. REQUIRES: eight bytes are readable from
+// position / 8 on.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline uint64_t LoadHead(const uint8_t* bytes, size_t position) {
+  return LoadBig<uint64_t>(bytes + position / 8) << position % 8;
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline uint64_t SignExtend(uint64_t low, unsigned bits) {
   const uint64_t limit = uint64_t{1} << (bits - 1);
   return low > limit ? low - 2 * limit : low;
 }
 
-// Reads the delta of delta at `bit` of the 64 bits `head`, and moves `bit` behind it. REQUIRES:
-// head's first bit is 1.
-uint64_t ReadDeltaOfDelta(const uint8_t* bytes, uint64_t head, size_t* bit) {
-  const unsigned ones = static_cast<unsigned>(std::countl_one(head));
-  switch (ones) {
-    case 1:
-      *bit += 2 + 14;
-      return SignExtend(head << 2 >> (64 - 14), 14);
-    case 2:
-      *bit += 3 + 17;
-      return SignExtend(head << 3 >> (64 - 17), 17);
-    case 3:
-      *bit += 4 + 20;
-      return SignExtend(head << 4 >> (64 - 20), 20);
-    default: {
-      const uint64_t raw = LoadBits(bytes, *bit + 4);
-      *bit += 4 + 64;
-      return raw;
-    }
+// Reads the delta of delta whose bits are the first of `head`, and leaves at least the next 13 bits
+// in it. The widths are constants in branches of their own: a branch is predicted, while a width
+// that is computed would hold up all that follows.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void ReadDeltaOfDelta(const uint8_t* bytes, uint64_t* head,
+                                                          Position* position) {
+  const auto take = [&](unsigned prefix, unsigned bits) ABSL_ATTRIBUTE_ALWAYS_INLINE {
+    position->delta += SignExtend(*head << prefix >> (64 - bits), bits);
+    position->bit += prefix + bits;
+    *head <<= prefix + bits;
+  };
+  if (*head >> 63 == 0) {
+    position->bit += 1;
+    *head <<= 1;
+  } else if (*head << 1 >> 63 == 0) {
+    take(2, 14);
+  } else if (*head << 2 >> 63 == 0) {
+    take(3, 17);
+  } else if (*head << 3 >> 63 == 0) {
+    take(4, 20);
+  } else {
+    position->delta += LoadBits(bytes, position->bit + 4);
+    position->bit += 4 + 64;
+    *head = LoadHead(bytes, position->bit);
   }
 }
 
-// Reads a value; false when its window is wider than a value. REQUIRES: kSampleBitsMax bits and
-// nine bytes are readable.
-inline bool ReadValue(const uint8_t* bytes, uint64_t head, Position* position) {
+// Reads the value whose first 13 bits are those of `head`; false when its window is wider than a
+// value.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadValue(const uint8_t* bytes, uint64_t head,
+                                                   Position* position) {
   if (head >> 63 == 0) {
     position->bit += 1;
     return true;
@@ -170,80 +195,98 @@ inline bool ReadValue(const uint8_t* bytes, uint64_t head, Position* position) {
     unsigned width = static_cast<unsigned>(head << 7 >> (64 - 6));
     if (width == 0) width = 64;
     if (leading + width > 64) return false;
-    position->leading = leading;
+    position->width = width;
     position->trailing = 64 - leading - width;
     position->bit += 2 + 5 + 6;
   }
-  const unsigned width = 64 - position->leading - position->trailing;
-  position->value ^= LoadBits(bytes, position->bit) >> (64 - width) << position->trailing;
-  position->bit += width;
+  const uint64_t bits = position->width <= kHeadBits ? LoadHead(bytes, position->bit)
+                                                     : LoadBits(bytes, position->bit);
+  position->value ^= bits >> (64 - position->width) << position->trailing;
+  position->bit += position->width;
   return true;
 }
 
-// Reads sample 2 or a later one. False as ReadValue().
-inline bool ReadSample(const uint8_t* bytes, Position* position) {
-  uint64_t head = LoadBits(bytes, position->bit);
-  if (head >> 63 == 0) {
-    position->bit += 1;
-    head <<= 1;
-  } else {
-    position->delta += ReadDeltaOfDelta(bytes, head, &position->bit);
-    head = LoadBits(bytes, position->bit);
-  }
-  position->timestamp += position->delta;
-  return ReadValue(bytes, head, position);
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline Outcome AddDelta(const Limits& limits, Position* position) {
+  const uint64_t next = static_cast<uint64_t>(position->timestamp) + position->delta;
+  if (static_cast<Timestamp>(next) <= position->timestamp) return Outcome::kUnordered;
+  if (static_cast<Timestamp>(next) > limits.max_time) return Outcome::kStop;
+  position->timestamp = static_cast<Timestamp>(next);
+  return Outcome::kMore;
 }
 
-// Gives the samples of a chunk one after another to `emit`, which returns false to end the walk.
-// `limit` samples at most. False when the chunk is malformed.
-template <typename Emit>
-bool Walk(std::string_view chunk, size_t limit, Position* position, Emit emit) {
-  if (limit == 0) return true;
-  ByteReader reader(chunk.substr(kHeaderBytes));
-  int64_t first;
-  if (!reader.ReadVarint(&first) || !reader.ReadBig(&position->value)) return false;
-  position->timestamp = static_cast<uint64_t>(first);
-  position->bit = 8 * (kHeaderBytes + reader.offset());
-  if (!emit(*position) || limit == 1) return true;
+// Reads samples, from the second on, as long as one begins before `end_bit`. REQUIRES: the bits of
+// any sample and nine bytes are readable behind end_bit.
+template <typename Put>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline Outcome ReadSamples(const uint8_t* bytes, size_t end_bit,
+                                                        const Limits& limits, Position* position,
+                                                        Put put) {
+  while (position->count < limits.count && position->bit < end_bit) {
+    uint64_t head = LoadHead(bytes, position->bit);
+    if (head >> 62 == 0 && position->count > 1) {
+      // A row of `00`: a series that stands still.
+      const uint64_t behind_head = uint64_t{1} << (63 - kHeadBits);
+      size_t row = static_cast<size_t>(std::countl_zero(head | behind_head)) / 2;
+      for (row = std::min(row, limits.count - position->count); row > 0; --row) {
+        const Outcome outcome = AddDelta(limits, position);
+        if (outcome != Outcome::kMore) return outcome;
+        position->bit += 2;
+        put(*position);
+        ++position->count;
+      }
+      continue;
+    }
+    // The delta of the second sample was read with its bytes.
+    if (position->count > 1) ReadDeltaOfDelta(bytes, &head, position);
+    const Outcome outcome = AddDelta(limits, position);
+    if (outcome != Outcome::kMore) return outcome;
+    if (!ReadValue(bytes, head, position)) return Outcome::kMalformed;
+    put(*position);
+    ++position->count;
+  }
+  return position->count < limits.count ? Outcome::kMore : Outcome::kStop;
+}
 
-  if (!reader.ReadUvarint(&position->delta)) return false;
-  position->timestamp += position->delta;
-  position->bit = 8 * (kHeaderBytes + reader.offset());
+// Gives the samples of a chunk one after another to `put`, within the limits; `position` is where
+// it ended. kStop is a sound end.
+template <typename Put>
+Outcome Walk(std::string_view chunk, const Limits& limits, Position* position, Put put) {
+  if (limits.count == 0) return Outcome::kStop;
+  ByteReader reader(chunk.substr(kHeaderBytes));
+  Position at;
+  if (!reader.ReadVarint(&at.timestamp) || !reader.ReadBig(&at.value)) return Outcome::kMalformed;
+  at.bit = 8 * (kHeaderBytes + reader.offset());
+  if (at.timestamp > limits.max_time) return Outcome::kStop;
+  put(at);
+  at.count = 1;
+  if (limits.count == 1) {
+    *position = at;
+    return Outcome::kStop;
+  }
+  if (!reader.ReadUvarint(&at.delta)) return Outcome::kMalformed;
+  at.bit = 8 * (kHeaderBytes + reader.offset());
 
   // As far as any sample's bits, and the nine bytes that LoadBits takes, lie within the chunk, it
   // is read in place.
   constexpr size_t kReadBytesMax = kSampleBitsMax / 8 + 1 + 9;
   const uint8_t* const bytes = reinterpret_cast<const uint8_t*>(chunk.data());
   const size_t safe_bits = chunk.size() > kReadBytesMax ? 8 * (chunk.size() - kReadBytesMax) : 0;
-  size_t next = 1;
-  if (position->bit < safe_bits) {
-    if (!ReadValue(bytes, LoadBits(bytes, position->bit), position)) return false;
-    if (!emit(*position)) return true;
-    ++next;
-    while (next < limit && position->bit < safe_bits) {
-      if (!ReadSample(bytes, position)) return false;
-      if (!emit(*position)) return true;
-      ++next;
-    }
+  Outcome outcome = ReadSamples(bytes, safe_bits, limits, &at, put);
+  if (outcome == Outcome::kMore) {
+    // The last samples are read from a copy with zeros behind it; reading into them shows in the
+    // position.
+    uint8_t tail[2 * kReadBytesMax + 8] = {};
+    const size_t tail_start = at.bit / 8;
+    const size_t tail_bytes = chunk.size() - tail_start;
+    NARTHEX_CHECK(tail_bytes + kReadBytesMax <= sizeof tail);
+    std::memcpy(tail, bytes + tail_start, tail_bytes);
+    at.bit -= 8 * tail_start;
+    outcome = ReadSamples(tail, 8 * tail_bytes, limits, &at, put);
+    // kMore: the bits have ended before the samples.
+    if (outcome == Outcome::kMore || at.bit > 8 * tail_bytes) outcome = Outcome::kMalformed;
+    at.bit += 8 * tail_start;
   }
-  if (next == limit) return true;
-
-  // The last samples are read from a copy with zeros behind it; reading into them shows in the
-  // position.
-  uint8_t tail[2 * kReadBytesMax + 8] = {};
-  const size_t tail_start = position->bit / 8;
-  const size_t tail_bytes = chunk.size() - tail_start;
-  NARTHEX_CHECK(tail_bytes + kReadBytesMax <= sizeof tail);
-  std::memcpy(tail, bytes + tail_start, tail_bytes);
-  position->bit -= 8 * tail_start;
-  for (; next < limit; ++next) {
-    const bool valid = next == 1 ? ReadValue(tail, LoadBits(tail, position->bit), position)
-                                 : ReadSample(tail, position);
-    if (!valid || position->bit > 8 * tail_bytes) return false;
-    if (!emit(*position)) break;
-  }
-  position->bit += 8 * tail_start;
-  return true;
+  *position = at;
+  return outcome;
 }
 
 // Whether a chunk of this size can hold as many samples as its header says: checked before memory
@@ -256,9 +299,11 @@ bool IsPlausible(std::string_view chunk, size_t count) {
          (count - 1) * kSampleBitsMin <= 8 * (bytes - kFirstSampleBytesMin);
 }
 
-absl::Status Malformed(std::string_view chunk, size_t count) {
-  return DataLoss("XOR chunk of ", chunk.size(), " bytes: malformed before its ", count,
-                  " samples end");
+absl::Status ToStatus(Outcome outcome, std::string_view chunk) {
+  if (outcome == Outcome::kStop) return absl::OkStatus();
+  return DataLoss("XOR chunk of ", chunk.size(), " bytes and ", XorSampleCount(chunk), " samples: ",
+                  outcome == Outcome::kUnordered ? "a timestamp is not after the one before it"
+                                                 : "its bits end before its samples");
 }
 
 }  // namespace
@@ -270,9 +315,10 @@ uint16_t XorSampleCount(std::string_view bytes) {
 absl::Status XorResume(std::string_view bytes, XorState* state) {
   const uint16_t count = XorSampleCount(bytes);
   Position position;
-  const bool walked = IsPlausible(bytes, count) &&
-                      Walk(bytes, count, &position, [](const Position&) { return true; });
-  if (!walked) return Malformed(bytes, count);
+  const Outcome outcome = IsPlausible(bytes, count) ? Walk(bytes, {count, kMaxTimestamp}, &position,
+                                                           [](const Position&) {})
+                                                    : Outcome::kMalformed;
+  NARTHEX_RETURN_IF_ERROR(ToStatus(outcome, bytes));
   // Prometheus up to 2.4x leaves a zero byte behind samples that end with a byte.
   const size_t free_bits = 8 * bytes.size() - position.bit;
   if (count > 0 && (free_bits > 8 || (free_bits == 8 && bytes.back() != 0))) {
@@ -280,11 +326,11 @@ absl::Status XorResume(std::string_view bytes, XorState* state) {
   }
   *state = XorState();
   if (count == 0) return absl::OkStatus();
-  state->timestamp = static_cast<Timestamp>(position.timestamp);
+  state->timestamp = position.timestamp;
   state->delta = static_cast<int64_t>(position.delta);
   state->value = std::bit_cast<double>(position.value);
   state->count = count;
-  state->leading = static_cast<uint8_t>(position.leading);
+  state->leading = static_cast<uint8_t>(64 - position.width - position.trailing);
   state->trailing = static_cast<uint8_t>(position.trailing);
   state->free_bits = static_cast<uint8_t>(free_bits);
   // Upstream goes on with the decoder's window, even where it is the one that no sample set.
@@ -295,38 +341,32 @@ absl::Status XorResume(std::string_view bytes, XorState* state) {
 absl::Status XorDecode(std::string_view bytes, size_t samples_max, Timestamp min_time,
                        Timestamp max_time, SampleBuffer* out) {
   const uint16_t count = XorSampleCount(bytes);
-  if (!IsPlausible(bytes, count)) return Malformed(bytes, count);
-  const size_t limit = std::min<size_t>(count, samples_max);
+  if (!IsPlausible(bytes, count)) return ToStatus(Outcome::kMalformed, bytes);
   const size_t start = out->size();
+  const size_t limit = std::min<size_t>(count, samples_max);
   out->Resize(start + limit);
   Timestamp* const timestamps = out->mutable_timestamps() + start;
   double* const values = out->mutable_values() + start;
 
-  size_t kept = 0;
-  bool first = true;
-  bool ordered = true;
-  Timestamp previous = 0;
+  size_t taken = 0;
   Position position;
-  const bool walked = Walk(bytes, limit, &position, [&](const Position& at) {
-    const Timestamp timestamp = static_cast<Timestamp>(at.timestamp);
-    if (timestamp <= previous && !first) {
-      ordered = false;
-      return false;
-    }
-    first = false;
-    previous = timestamp;
-    if (timestamp > max_time) return false;
-    timestamps[kept] = timestamp;
-    values[kept] = std::bit_cast<double>(at.value);
-    kept += timestamp >= min_time ? 1 : 0;
-    return true;
+  const Outcome outcome = Walk(bytes, {limit, max_time}, &position, [&](const Position& at) {
+    timestamps[at.count] = at.timestamp;
+    values[at.count] = std::bit_cast<double>(at.value);
+    taken = at.count + 1;
   });
-  if (!walked || !ordered) {
+  if (outcome != Outcome::kStop) {
     out->Resize(start);
-    if (!ordered) return DataLoss("XOR chunk: a timestamp is not after the one before it");
-    return Malformed(bytes, count);
+    return ToStatus(outcome, bytes);
   }
-  out->Resize(start + kept);
+  // Those before the range are at the front.
+  const size_t before =
+      static_cast<size_t>(std::lower_bound(timestamps, timestamps + taken, min_time) - timestamps);
+  if (before > 0) {
+    std::move(timestamps + before, timestamps + taken, timestamps);
+    std::move(values + before, values + taken, values);
+  }
+  out->Resize(start + taken - before);
   return absl::OkStatus();
 }
 
