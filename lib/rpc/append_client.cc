@@ -90,8 +90,7 @@ class AppendClient::Stream {
       : options_(std::move(options)),
         source_(source),
         logger_(logger.With({{"endpoint", options_.endpoint}})),
-        metrics_(registry, options_.endpoint),
-        stub_(v1::Storage::NewStub(MakeChannel(options_.endpoint))) {}
+        metrics_(registry, options_.endpoint) {}
 
   ~Stream() { Stop(); }
 
@@ -122,11 +121,16 @@ class AppendClient::Stream {
   void AcceptWelcome(const v1::AppendWelcome& welcome);
   void WriteLoop(ClientStream* stream);
   bool WaitForRoom();
+  // Waits until storage has accepted everything sent; false at the end of the stream and for a
+  // rewind.
+  bool WaitUntilAnswered();
   bool TakeRewind();
   // Encodes for this endpoint and adds the frames to message_, sending what is full. False: the
   // stream is broken.
   bool Send(ClientStream* stream, const storage::BatchSource::Item& item);
-  std::string Encode(const storage::NumberedBatch& batch);
+  // False when the batch has series that storage was told of and has not answered for; with
+  // `define_again` it is told again.
+  bool Encode(const storage::NumberedBatch& batch, bool define_again, std::string* columns);
   bool Flush(ClientStream* stream);
   void ReadLoop(ClientStream* stream);
   void TakeAcknowledgement(const v1::AppendAcknowledgement& acknowledgement);
@@ -141,7 +145,6 @@ class AppendClient::Stream {
   storage::BatchSource* const source_;
   const Logger logger_;
   const Metrics metrics_;
-  const std::unique_ptr<v1::Storage::Stub> stub_;
 
   // Synchronises itself.
   StopSignal stop_;
@@ -160,6 +163,7 @@ class AppendClient::Stream {
   uint64_t position_ = 0;  // The last sequence put into a message.
   uint64_t resend_ = 0;    // Not 0: the refused batch, which must come next.
   storage::AppendBatchWriter encoder_;
+  std::vector<storage::SeriesNumber> defined_;  // By the batch that is encoded.
   v1::AppendRequest message_;
   size_t message_bytes_ = 0;
   absl::Duration message_since_;
@@ -201,7 +205,10 @@ absl::Status AppendClient::Stream::RunStream(bool* welcomed) {
   }
   // Set after context_, so that a Stop() in between cannot miss both.
   if (stop_.stopped()) context.TryCancel();
-  const std::unique_ptr<ClientStream> stream = stub_->Append(&context);
+  // A new channel each time: a used one makes pauses of its own between its attempts to connect.
+  const std::unique_ptr<v1::Storage::Stub> stub =
+      v1::Storage::NewStub(MakeChannel(options_.endpoint));
+  const std::unique_ptr<ClientStream> stream = stub->Append(&context);
 
   v1::AppendRequest hello;
   hello.mutable_hello()->set_sender_id(source_->sender_id());
@@ -213,8 +220,8 @@ absl::Status AppendClient::Stream::RunStream(bool* welcomed) {
       AcceptWelcome(answer.welcome());
       {
         Thread reader("append-read", [this, &stream] { ReadLoop(stream.get()); });
+        // It ends when the stream is broken, and so does the reader.
         WriteLoop(stream.get());
-        context.TryCancel();
       }
       metrics_.connected->Set(0);
       source_->Disconnected();
@@ -293,6 +300,7 @@ bool AppendClient::Stream::TakeRewind() {
     in_flight_.pop_back();
   }
   rewind_ = 0;
+  column_.ForgetPending();
   message_.Clear();
   message_bytes_ = 0;
   return true;
@@ -308,7 +316,13 @@ bool AppendClient::Stream::WaitForRoom() {
 }
 
 bool AppendClient::Stream::Send(ClientStream* stream, const storage::BatchSource::Item& item) {
-  std::string columns = Encode(*item.batch);
+  std::string columns;
+  if (!Encode(*item.batch, /*define_again=*/false, &columns)) {
+    // Storage is about to answer with references: they are shorter than the labels once more.
+    if (message_bytes_ > 0 && !Flush(stream)) return false;
+    if (!WaitUntilAnswered()) return !ended();
+    Encode(*item.batch, /*define_again=*/true, &columns);
+  }
   position_ = item.sequence;
   metrics_.batches->Increment();
   metrics_.samples->Increment(static_cast<double>(item.batch->size()));
@@ -345,28 +359,45 @@ bool AppendClient::Stream::Send(ClientStream* stream, const storage::BatchSource
   return !full || WaitForRoom();
 }
 
-std::string AppendClient::Stream::Encode(const storage::NumberedBatch& batch) {
+bool AppendClient::Stream::WaitUntilAnswered() {
+  MutexLock lock(&mu_);
+  while (!in_flight_.empty() && !broken_ && rewind_ == 0 && !stop_.stopped()) {
+    changed_.WaitWithTimeout(&mu_, kIdleWait);
+  }
+  return !broken_ && rewind_ == 0 && !stop_.stopped();
+}
+
+bool AppendClient::Stream::Encode(const storage::NumberedBatch& batch, bool define_again,
+                                  std::string* columns) {
   encoder_.Clear(batch.base_timestamp);
-  size_t definitions = 0;
+  defined_.clear();
   size_t unwanted = 0;
   const size_t count = batch.size();
   MutexLock lock(&mu_);
   for (size_t i = 0; i < count; ++i) {
     const storage::SeriesNumber number = batch.numbers[i];
     const storage::SeriesRef reference = column_.Find(number);
-    if (reference != 0 && reference != storage::ReferenceColumn::kRefused) [[likely]] {
+    if (storage::ReferenceColumn::IsReference(reference)) [[likely]] {
       encoder_.Add(reference, batch.timestamp(i), batch.values[i]);
     } else if (reference == storage::ReferenceColumn::kRefused) {
       ++unwanted;
+    } else if (reference == storage::ReferenceColumn::kPending && !define_again) {
+      return false;
     } else {
-      ++definitions;
+      defined_.push_back(number);
       encoder_.AddWithDefinition(number, source_->SeriesLabels(number), batch.timestamp(i),
                                  batch.values[i]);
     }
   }
-  if (definitions > 0) metrics_.definitions->Increment(static_cast<double>(definitions));
+  if (!defined_.empty()) {
+    for (const storage::SeriesNumber number : defined_) {
+      column_.Set(number, storage::ReferenceColumn::kPending);
+    }
+    metrics_.definitions->Increment(static_cast<double>(defined_.size()));
+  }
   if (unwanted > 0) metrics_.unwanted->Increment(static_cast<double>(unwanted));
-  return encoder_.Finish();
+  *columns = encoder_.Finish();
+  return true;
 }
 
 bool AppendClient::Stream::Flush(ClientStream* stream) {

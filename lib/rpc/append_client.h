@@ -22,7 +22,7 @@ struct AppendClientOptions {
   size_t frame_bytes_max = size_t{1} << 20;       // A larger batch is split.
   size_t in_flight_bytes_max = size_t{8} << 20;  // Sent and not yet accepted.
   absl::Duration backoff_min = absl::Milliseconds(100);
-  absl::Duration backoff_max = absl::Seconds(5);
+  absl::Duration backoff_max = absl::Seconds(2);
   // Samples that storage refused, for the owner's own counters; called from the reading thread. May
   // be empty.
   std::function<void(storage::Refusal, uint64_t)> on_refused;

@@ -29,6 +29,12 @@ void ReferenceColumn::ForgetAbove(SeriesRef reference_max) {
   }
 }
 
+void ReferenceColumn::ForgetPending() {
+  for (SeriesRef& reference : references_) {
+    if (reference == kPending) reference = 0;
+  }
+}
+
 void ReferenceColumn::Forget(std::span<const SeriesRef> references) {
   const absl::flat_hash_set<SeriesRef> gone(references.begin(), references.end());
   for (SeriesRef& reference : references_) {

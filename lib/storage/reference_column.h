@@ -16,6 +16,10 @@ class ReferenceColumn {
  public:
   // Storage does not want this series; its samples are not sent on this stream.
   static constexpr SeriesRef kRefused = std::numeric_limits<uint64_t>::max();
+  // Storage was told the labels and has not answered yet.
+  static constexpr SeriesRef kPending = kRefused - 1;
+
+  static bool IsReference(SeriesRef found) { return found - 1 < kPending - 1; }
 
   // 0 when storage must be told the labels.
   SeriesRef Find(SeriesNumber number) const {
@@ -28,8 +32,9 @@ class ReferenceColumn {
   // An answer for an older generation than the one that is known comes too late and is ignored.
   void Set(SeriesNumber number, SeriesRef reference);
   void Clear();
-  // References above `reference_max`, and refusals, which hold for one stream.
+  // References above `reference_max`, and refusals and open questions, which hold for one stream.
   void ForgetAbove(SeriesRef reference_max);
+  void ForgetPending();
   void Forget(std::span<const SeriesRef> references);
 
  private:

@@ -269,6 +269,27 @@ TEST_CASE("a storage that was away gets what was appended meanwhile, in order") 
   CHECK(times.back() == 200);
 }
 
+TEST_CASE("series that storage was told of and has not answered for are not told again") {
+  Fixture f;
+  f.server.Stop();
+  uint64_t last = 0;
+  for (int i = 1; i <= 200; ++i) last = f.Scrape(i);
+  f.server.Start();
+  REQUIRE(f.source.WaitAccepted(last));
+  CHECK(f.TimesOf(f.labels[0]).size() == 200);
+  CHECK(f.Metric("narthex_append_definitions_total") == 3);
+}
+
+TEST_CASE("a series twice in one batch arrives twice") {
+  Fixture f(1);
+  storage::NumberedBatch batch;
+  batch.base_timestamp = 2000;
+  batch.AddAt(f.numbers[0], 1000, 1);
+  batch.Add(f.numbers[0], 2);
+  REQUIRE(f.source.WaitAccepted(f.source.Append(batch)));
+  CHECK(f.TimesOf(f.labels[0]) == std::vector<Timestamp>{1000, 2000});
+}
+
 TEST_CASE("a new reference space makes the client define its series again") {
   Fixture f;
   REQUIRE(f.source.WaitAccepted(f.Scrape(1)));
