@@ -23,12 +23,12 @@ using promql::Value;
 
 constexpr double kEpsilon = 1e-6;
 
-promql::EngineOptions TestOptions() {
+promql::EngineOptions TestOptions(bool delayed_name_removal) {
   promql::EngineOptions options;
   options.samples_max = 10000;
   options.timeout = absl::Seconds(100);
   options.parser = {true, true, true};
-  options.delayed_name_removal = true;
+  options.delayed_name_removal = delayed_name_removal;
   return options;
 }
 
@@ -280,7 +280,8 @@ Value StepOf(const Matrix& matrix, Timestamp time, bool scalar) {
 
 }  // namespace
 
-ScriptRunner::ScriptRunner() : engine_(TestOptions(), RealClock(), &registry_) {}
+ScriptRunner::ScriptRunner(bool delayed_name_removal)
+    : engine_(TestOptions(delayed_name_removal), RealClock(), &registry_) {}
 
 void ScriptRunner::Run(const std::string& name, const std::vector<ScriptCommand>& commands,
                        ScriptOutcome* outcome) {

@@ -25,7 +25,7 @@ struct ScriptOutcome {
 // of those as a step of a range query.
 class ScriptRunner {
  public:
-  ScriptRunner();
+  explicit ScriptRunner(bool delayed_name_removal);
   // Adds to `outcome`.
   void Run(const std::string& name, const std::vector<ScriptCommand>& commands,
            ScriptOutcome* outcome);
