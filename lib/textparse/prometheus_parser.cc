@@ -33,6 +33,19 @@ bool ReadMetricType(std::string_view text, MetricType* type) {
   return false;
 }
 
+// REQUIRES: one byte more than the keyword is readable.
+bool StartsWithKeyword(const char* from, const char (&keyword)[kKeywordBytes + 1]) {
+  uint64_t a;
+  uint64_t b;
+  std::memcpy(&a, from, sizeof a);
+  std::memcpy(&b, keyword, sizeof b);
+  // The keyword's eighth byte is its NUL, which stands for any.
+  static constexpr char kMask[8] = {-1, -1, -1, -1, -1, -1, -1, 0};
+  uint64_t mask;
+  std::memcpy(&mask, kMask, sizeof mask);
+  return ((a ^ b) & mask) == 0;
+}
+
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 
 // Resolves \\ and \n, with `quotes` also \"; other backslashes stand for themselves.
@@ -188,38 +201,32 @@ bool PrometheusParser::ReadSeriesFast(Entry* entry) {
 bool PrometheusParser::ReadMetadataFast(Entry* entry) {
   const char* const end = body_.data() + body_.size();
   if (static_cast<size_t>(end - position_) <= kKeywordBytes) return false;
-  const bool help = std::memcmp(position_, "# HELP ", kKeywordBytes) == 0;
-  if (!help && std::memcmp(position_, "# TYPE ", kKeywordBytes) != 0) return false;
+  const bool help = StartsWithKeyword(position_, "# HELP ");
+  if (!help && !StartsWithKeyword(position_, "# TYPE ")) return false;
   const char* const name = position_ + kKeywordBytes;
   const char* const name_end = SkipName<NameKind::kMetric>(name, end);
   if (!IsNameStart(*name) || end - name_end < 2 || *name_end != ' ' || IsBlank(name_end[1]) ||
       name_end[1] == '\0') {
     return false;
   }
+  bool plain = true;
   const char* const text = name_end + 1;
-  const size_t left = static_cast<size_t>(end - text);
-  const char* text_end = static_cast<const char*>(std::memchr(text, '\n', left));
-  if (text_end == nullptr) text_end = end;
+  const char* const text_end = FindLineEnd(text, end, &plain);
   const std::string_view line(text, static_cast<size_t>(text_end - text));
   if (help) {
-    if (!IsValidUtf8(line)) return false;
+    if (!plain && !IsValidUtf8(line)) return false;
     entry->kind = EntryKind::kHelp;
+    entry->text = plain ? line : Unescape(line, /*quotes=*/false);
   } else {
     if (!ReadMetricType(line, &type_)) return false;
     entry->kind = EntryKind::kType;
+    entry->text = {};
   }
-  FinishMetadata(entry, {name, static_cast<size_t>(name_end - name)}, line);
-  position_ = text_end < end ? text_end + 1 : end;
-  return true;
-}
-
-void PrometheusParser::FinishMetadata(Entry* entry, std::string_view family,
-                                      std::string_view text) {
   entry->type = type_;
   entry->has_timestamp = false;
-  entry->name = family;
-  entry->text = {};
-  if (entry->kind == EntryKind::kHelp) entry->text = Unescape(text, /*quotes=*/false);
+  entry->name = {name, static_cast<size_t>(name_end - name)};
+  position_ = text_end < end ? text_end + 1 : end;
+  return true;
 }
 
 PrometheusParser::Outcome PrometheusParser::ReadEntry(Entry* entry, absl::Status* status) {
@@ -291,7 +298,11 @@ absl::Status PrometheusParser::ReadMetadata(Token keyword, Entry* entry) {
   }
   token = lexer_.Next();
   if (token != Token::kLinebreak) return Unexpected("linebreak expected after metadata", token);
-  FinishMetadata(entry, Unescape(family, /*quotes=*/true), text);
+  entry->type = type_;
+  entry->has_timestamp = false;
+  entry->name = Unescape(family, /*quotes=*/true);
+  entry->text = {};
+  if (entry->kind == EntryKind::kHelp) entry->text = Unescape(text, /*quotes=*/false);
   return absl::OkStatus();
 }
 
@@ -459,7 +470,7 @@ absl::StatusOr<Labels> PrometheusParser::ReadLabels(const Entry& series) {
     skip(',');
   }
 
-  std::sort(labels_.begin(), labels_.end());
+  if (!std::is_sorted(labels_.begin(), labels_.end())) std::sort(labels_.begin(), labels_.end());
   for (size_t i = 1; i < labels_.size(); ++i) {
     if (labels_[i].name == labels_[i - 1].name) {
       return InvalidArgument("label name ", Quote(labels_[i].name),

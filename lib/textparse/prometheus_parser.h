@@ -35,7 +35,6 @@ class PrometheusParser final : public Parser {
   // Fast path: each returns false, and moves nothing, where the line is not of the usual form.
   bool ReadSeriesFast(Entry* entry);
   bool ReadMetadataFast(Entry* entry);
-  void FinishMetadata(Entry* entry, std::string_view family, std::string_view text);
 
   // Token by token.
   Outcome ReadEntry(Entry* entry, absl::Status* status);

@@ -82,6 +82,32 @@ inline const char* FindQuote(const char* from, const char* end, bool* high) {
   return from;
 }
 
+// The first newline in [from, end), or `end`. Sets *plain to false when a byte before it is a
+// backslash or not ASCII.
+inline const char* FindLineEnd(const char* from, const char* end, bool* plain) {
+#if defined(__SSE2__)
+  while (end - from >= 16) {
+    const __m128i bytes = Load16(from);
+    const unsigned stops =
+        static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'))));
+    // The top bit of a byte that is not ASCII is set already.
+    unsigned specials = static_cast<unsigned>(
+        _mm_movemask_epi8(_mm_or_si128(bytes, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')))));
+    if (stops != 0) {
+      specials &= (stops - 1) & ~stops;
+      *plain &= specials == 0;
+      return from + std::countr_zero(stops);
+    }
+    *plain &= specials == 0;
+    from += 16;
+  }
+#endif
+  for (; from < end && *from != '\n'; ++from) {
+    *plain &= *from != '\\' && static_cast<unsigned char>(*from) < 0x80;
+  }
+  return from;
+}
+
 }  // namespace narthex::textparse
 
 #endif  // NARTHEX_LIB_TEXTPARSE_SCAN_H_
