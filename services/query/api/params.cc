@@ -141,7 +141,9 @@ absl::StatusOr<Timestamp> TimeParam(const http::Params& params, std::string_view
                                     Timestamp missing) {
   const std::string_view text = params.Get(name);
   if (text.empty()) return missing;
-  return ParseTime(text);
+  absl::StatusOr<Timestamp> time = ParseTime(text);
+  if (time.ok()) return time;
+  return InvalidArgument("Invalid time value for '", name, "': ", Message(time.status()));
 }
 
 absl::StatusOr<size_t> LimitParam(const http::Params& params, std::string_view name) {
