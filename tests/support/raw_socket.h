@@ -24,6 +24,7 @@ class RawConnection {
   ~RawConnection() { Close(); }
 
   bool connected() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
   bool Send(std::string_view bytes);
   // Everything up to and with `mark`; what came before the end or the timeout when it never comes.
   std::string ReadUntil(std::string_view mark, absl::Duration timeout = absl::Seconds(10));
