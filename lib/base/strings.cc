@@ -124,16 +124,14 @@ std::string Quote(std::string_view text) {
         out += "\\v";
         break;
       default:
-        if (rune < 0x20 || rune == 0x7f) {
-          out += "\\x";
-          out += kHex[rune >> 4];
-          out += kHex[rune & 15];
-        } else if (rune >= 0x80 && rune < 0xA1) {
-          out += "\\u00";
-          out += kHex[rune >> 4];
-          out += kHex[rune & 15];
-        } else {
+        if (IsPrintable(rune)) {
           out.append(text.substr(i, length));
+        } else {
+          const int digits = rune < 0x80 ? 2 : rune < 0x10000 ? 4 : 8;
+          out += digits == 2 ? "\\x" : digits == 4 ? "\\u" : "\\U";
+          for (int digit = digits - 1; digit >= 0; --digit) {
+            out += kHex[(rune >> (4 * digit)) & 15];
+          }
         }
     }
     i += length;

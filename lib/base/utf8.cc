@@ -2,7 +2,11 @@
 
 #include <wctype.h>
 
+#include <algorithm>
 #include <clocale>
+#include <iterator>
+
+#include "lib/base/printable_ranges.h"
 
 namespace narthex {
 namespace {
@@ -114,6 +118,14 @@ size_t RuneCount(std::string_view text) {
     ++count;
   }
   return count;
+}
+
+bool IsPrintable(char32_t rune) {
+  if (rune < 0x80) return rune >= 0x20 && rune < 0x7F;
+  const RuneRange* const range =
+      std::lower_bound(std::begin(kPrintableRanges), std::end(kPrintableRanges), rune,
+                       [](const RuneRange& r, char32_t wanted) { return r.last < wanted; });
+  return range != std::end(kPrintableRanges) && range->first <= rune;
 }
 
 std::string ToLowerUtf8(std::string_view text) { return MapRunes(text, LowerRune); }

@@ -23,6 +23,9 @@ inline bool IsInvalidRune(char32_t rune, size_t length) {
 // Surrogates and numbers out of range are written as kReplacementRune.
 void AppendRune(std::string* out, char32_t rune);
 size_t RuneCount(std::string_view text);
+// Go's unicode.IsPrint: letters, marks, numbers, punctuation, symbols, and of all spaces the ASCII
+// one.
+bool IsPrintable(char32_t rune);
 // Go's strings.ToLower and ToUpper: rune by rune, Unicode's simple mappings, bad bytes become
 // U+FFFD.
 std::string ToLowerUtf8(std::string_view text);

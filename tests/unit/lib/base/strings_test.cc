@@ -13,6 +13,10 @@ TEST_CASE("StrCat joins strings, characters, booleans and numbers") {
 
 TEST_CASE("Quote writes Go's quoted form") {
   CHECK(Quote("a\"b\\\n\t\x01") == "\"a\\\"b\\\\\\n\\t\\x01\"");
+  // What Go does not print is escaped by its number.
+  CHECK(Quote("a\u00adb\u3000c\ufeff") == R"("a\u00adb\u3000c\ufeff")");
+  CHECK(Quote("\U000c2d87\x7f\u0085") == R"("\U000c2d87\x7f\u0085")");
+  CHECK(Quote("\U0001f525\u6f22\u0301") == "\"\U0001f525\u6f22\u0301\"");
   CHECK(Quote("\xff") == "\"\\xff\"");
   CHECK(Quote("\u00e9") == "\"\u00e9\"");
 }

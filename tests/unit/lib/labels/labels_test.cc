@@ -1,10 +1,12 @@
 #include "lib/labels/labels.h"
 
+#include <atomic>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "catch2/catch.hpp"
+#include "lib/base/thread.h"
 #include "lib/labels/labels_builder.h"
 
 namespace narthex {
@@ -89,6 +91,27 @@ TEST_CASE("copies of a label set share it and survive the original") {
   CHECK(moved.empty());
 }
 
+TEST_CASE("copies of a label set are used from several threads") {
+  const Labels shared = {{"a", "1"}, {"b", "2"}};
+  std::atomic<int> wrong = 0;
+  {
+    std::vector<Thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.push_back(Thread("copies", [copy = shared, &wrong] {
+        for (int round = 0; round < 2000; ++round) {
+          const Labels own = copy;
+          LabelsBuilder builder(own);
+          builder.Set("c", "3");
+          const Labels built = builder.Build();
+          if (own.Get("b") != "2" || built.size() != 3 || built == own) ++wrong;
+        }
+      }));
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(shared.Get("a") == "1");
+}
+
 TEST_CASE("a label set prints as upstream prints it") {
   const std::vector<std::pair<Labels, std::string>> cases = {
       {{{"__name__", "up"}, {"job", "x"}}, R"({__name__="up", job="x"})"},
@@ -98,6 +121,9 @@ TEST_CASE("a label set prints as upstream prints it") {
       {{{"a:b", "x"}}, R"({"a:b"="x"})"},
       {{{"caf\xc3\xa9", "\xc3\xa9"}}, "{\"caf\xc3\xa9\"=\"\xc3\xa9\"}"},
       {{{"a", "\xff"}}, R"({a="\xff"})"},
+      {{{"\u3000", "\u00ad"}}, R"({"\u3000"="\u00ad"})"},
+      {{{"\\", "\u2066\U000c2d87"}}, R"({"\\"="\u2066\U000c2d87"})"},
+      {{{"", "x"}}, R"({""="x"})"},
   };
   for (const auto& [labels, printed] : cases) CHECK(labels.ToString() == printed);
 }
