@@ -3,7 +3,6 @@
 #include <string>
 
 #include "catch2/catch.hpp"
-#include "lib/base/coding.h"
 #include "lib/base/crc32c.h"
 #include "lib/base/duration.h"
 #include "lib/base/float_format.h"
@@ -103,27 +102,6 @@ TEST_CASE("Go durations parse and print") {
   CHECK(FormatGoDuration(absl::Minutes(90)) == "1h30m0s");
   CHECK(FormatGoDuration(absl::Nanoseconds(100)) == "100ns");
   CHECK(FormatGoDuration(-absl::Seconds(5)) == "-5s");
-}
-
-TEST_CASE("Varints round-trip and never read past the end") {
-  for (const int64_t value :
-       {int64_t{0}, int64_t{-1}, int64_t{63}, int64_t{64}, int64_t{-12345678901},
-        std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()}) {
-    std::string bytes;
-    AppendVarint(&bytes, value);
-    ByteReader reader(bytes);
-    int64_t read = 0;
-    CHECK((reader.ReadVarint(&read) && reader.done()));
-    CHECK(read == value);
-    for (size_t cut = 0; cut < bytes.size(); ++cut) {
-      ByteReader short_reader(std::string_view(bytes).substr(0, cut));
-      CHECK(!short_reader.ReadVarint(&read));
-      CHECK(short_reader.offset() == 0);
-    }
-  }
-  ByteReader overflow(std::string_view("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10));
-  uint64_t value = 0;
-  CHECK(!overflow.ReadUvarint(&value));
 }
 
 TEST_CASE("CRC-32C has the published check value, whole and in pieces") {
