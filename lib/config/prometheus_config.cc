@@ -12,6 +12,19 @@ namespace narthex::config {
 
 using yaml::Policy;
 
+// What DecodeYaml reads in ways of its own.
+static void ResolvedFields(yaml::Mapping&, GlobalConfig&) {}
+static void ResolvedFields(yaml::MappingWriter& fields, GlobalConfig& config) {
+  std::map<std::string, std::string> external;
+  for (const LabelView label : config.external_labels) {
+    external.emplace(label.name, label.value);
+  }
+  fields("external_labels", external);
+  fields("metric_name_validation_scheme",
+         NameValidationSchemeText(config.metric_name_validation_scheme));
+  fields("metric_name_escaping_scheme", NameEscapingSchemeText(config.metric_name_escaping_scheme));
+}
+
 template <typename Fields>
 void ListFields(Fields& fields, GlobalConfig& config) {
   fields("scrape_interval", config.scrape_interval);
@@ -23,6 +36,7 @@ void ListFields(Fields& fields, GlobalConfig& config) {
   fields("scrape_failure_log_file", config.scrape_failure_log_file, Policy::kPath);
   ListLimitFields(fields, config.limits);
   ListHistogramFields(fields, config.histograms);
+  ResolvedFields(fields, config);
 }
 
 // Label sets are checked under the scheme of the same section.
@@ -92,19 +106,7 @@ absl::Status DecodeYaml(const yaml::Value& value, GlobalConfig* out) {
   return ResolveGlobal(fields, out);
 }
 
-yaml::Tree EncodeYaml(const GlobalConfig& config) {
-  yaml::MappingWriter fields;
-  ListFields(fields, const_cast<GlobalConfig&>(config));
-  std::map<std::string, std::string> external;
-  for (const LabelView label : config.external_labels) {
-    external.emplace(label.name, label.value);
-  }
-  fields("external_labels", external);
-  fields("metric_name_validation_scheme",
-         NameValidationSchemeText(config.metric_name_validation_scheme));
-  fields("metric_name_escaping_scheme", NameEscapingSchemeText(config.metric_name_escaping_scheme));
-  return fields.Take();
-}
+yaml::Tree EncodeYaml(const GlobalConfig& config) { return yaml::WriteFields(config); }
 
 // A glob may have a '*' in the last element only.
 static absl::Status DecodePathPatterns(const yaml::Value& value, std::string_view what,

@@ -137,9 +137,19 @@ absl::Status CheckProtocols(const std::vector<ScrapeProtocol>& protocols) {
   return absl::OkStatus();
 }
 
-// The keys that are read and written alike.
+// What a job takes from `global` in ways of its own: read by DecodeScrapeConfig, written as it came
+// out.
+static void ResolvedFields(yaml::Mapping&, ScrapeConfig&) {}
+static void ResolvedFields(yaml::MappingWriter& fields, ScrapeConfig& config) {
+  fields("scrape_protocols", config.scrape_protocols);
+  fields("fallback_scrape_protocol", config.fallback_scrape_protocol);
+  fields("metric_name_validation_scheme",
+         NameValidationSchemeText(config.metric_name_validation_scheme));
+  fields("metric_name_escaping_scheme", NameEscapingSchemeText(config.metric_name_escaping_scheme));
+}
+
 template <typename Fields>
-void ListOwnFields(Fields& fields, ScrapeConfig& config) {
+void ListFields(Fields& fields, ScrapeConfig& config) {
   fields("job_name", config.job_name);
   fields("honor_labels", config.honor_labels);
   fields("honor_timestamps", config.honor_timestamps, Policy::kAlways);
@@ -147,6 +157,7 @@ void ListOwnFields(Fields& fields, ScrapeConfig& config) {
   fields("params", config.params);
   fields("scrape_interval", config.scrape_interval);
   fields("scrape_timeout", config.scrape_timeout);
+  ResolvedFields(fields, config);
   ListHistogramFields(fields, config.histograms);
   fields("native_histogram_bucket_limit", config.native_histogram_bucket_limit);
   fields("native_histogram_min_bucket_factor", config.native_histogram_min_bucket_factor);
@@ -272,7 +283,7 @@ absl::Status DecodeScrapeConfig(const yaml::Value& value, const GlobalConfig& gl
   if (value.is_null()) return value.Error("empty or null scrape config section");
   out->histograms = global.histograms;
   yaml::Mapping fields(value, "config.plain");
-  ListOwnFields(fields, *out);
+  ListFields(fields, *out);
   InheritNullSwitches(fields, global.histograms, &out->histograms);
   std::optional<NameValidationScheme> validation;
   std::optional<NameEscapingScheme> escaping;
@@ -306,15 +317,6 @@ absl::Status DecodeScrapeConfig(const yaml::Value& value, const GlobalConfig& gl
                          &out->metric_relabel_configs);
 }
 
-yaml::Tree EncodeYaml(const ScrapeConfig& config) {
-  yaml::MappingWriter fields;
-  ListOwnFields(fields, const_cast<ScrapeConfig&>(config));
-  fields("scrape_protocols", config.scrape_protocols);
-  fields("fallback_scrape_protocol", config.fallback_scrape_protocol);
-  fields("metric_name_validation_scheme",
-         NameValidationSchemeText(config.metric_name_validation_scheme));
-  fields("metric_name_escaping_scheme", NameEscapingSchemeText(config.metric_name_escaping_scheme));
-  return fields.Take();
-}
+yaml::Tree EncodeYaml(const ScrapeConfig& config) { return yaml::WriteFields(config); }
 
 }  // namespace narthex::config

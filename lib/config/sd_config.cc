@@ -170,6 +170,8 @@ absl::Status CheckSd(yaml::Mapping& fields, ConsulSdConfig* config) {
     }
     config->http_client.basic_auth =
         BasicAuth{.username = config->username, .password = config->password};
+    config->username.clear();
+    config->password = Secret();
   }
   if (!config->token.empty() &&
       (config->http_client.authorization.has_value() || config->http_client.oauth2.has_value())) {

@@ -53,7 +53,7 @@ struct ConsulSdConfig {
   std::string partition;
   std::string tag_separator = ",";
   std::string scheme = "http";
-  std::string username;
+  std::string username;  // Empty once read: with the password, it becomes the basic_auth.
   Secret password;
   bool allow_stale = true;
   absl::Duration refresh_interval = absl::Seconds(30);

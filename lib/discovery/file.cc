@@ -17,6 +17,9 @@ std::string SourceOf(const std::string& path, size_t index) { return StrCat(path
 
 FileDiscoverer::FileDiscoverer(config::FileSdConfig config, DiscovererContext context)
     : config_(std::move(config)),
+      refresh_interval_(config_.refresh_interval > absl::ZeroDuration()
+                            ? config_.refresh_interval
+                            : config::FileSdConfig().refresh_interval),
       context_(std::move(context)),
       read_errors_(context_.registry->AddCounter("prometheus_sd_file_read_errors_total",
                                                  "The number of File-SD read errors.")),
@@ -36,7 +39,7 @@ void FileDiscoverer::Run(const UpdateCallback& update) {
     std::vector<TargetGroup> groups = Refresh();
     if (first || !groups.empty()) update(std::move(groups));
     first = false;
-    const absl::Time next = context_.clock->Now() + config_.refresh_interval;
+    const absl::Time next = context_.clock->Now() + refresh_interval_;
     MutexLock lock(&mu_);
     while (!stopped_ && !changed_ && context_.clock->Now() < next) {
       context_.clock->WaitUntil(&mu_, &wake_cv_, next);

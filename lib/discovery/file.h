@@ -54,6 +54,7 @@ class FileDiscoverer : public Discoverer {
 
   // Constant after construction.
   const config::FileSdConfig config_;
+  const absl::Duration refresh_interval_;  // The default one where zero is configured.
   const DiscovererContext context_;
   metrics::Counter* const read_errors_;
   metrics::Counter* const watcher_errors_;

@@ -62,6 +62,20 @@ bool DecodeBase64(std::string_view text, std::string* out) {
   return padding <= 2 && (digits + padding) % 4 == 0;
 }
 
+// yaml-cpp writes the escapes \N and \_ as the single bytes 0x85 and 0xA0. The document was valid
+// UTF-8, so bytes that are not come from those two.
+std::string RepairEscapes(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    size_t length = 0;
+    const char32_t rune = DecodeRune(text.substr(i), &length);
+    const unsigned char byte = static_cast<unsigned char>(text[i]);
+    AppendRune(&out, length == 1 && byte >= 0x80 ? byte : rune);
+    i += length;
+  }
+  return out;
+}
+
 class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(DocumentRep* document) : document_(document) {}
@@ -98,7 +112,7 @@ class TreeBuilder : public YAML::EventHandler {
       node->quoted = false;
       node->text = value;
     } else {
-      node->text = value;
+      node->text = IsValidUtf8(value) ? value : RepairEscapes(value);
     }
     Attach(node);
   }

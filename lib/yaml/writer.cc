@@ -170,9 +170,24 @@ Tree EncodeYaml(absl::Duration value) {
   return Scalar(FormatDuration(value), value == absl::ZeroDuration());
 }
 
+MappingWriter MappingWriter::OfEverything() {
+  MappingWriter writer;
+  writer.everything_ = true;
+  return writer;
+}
+
+bool MappingWriter::DefaultIsZero(const std::string& key) const {
+  if (defaults_ == nullptr) return true;
+  for (const Tree::Entry& entry : defaults_->entries) {
+    if (entry.key == key) return entry.value.empty;
+  }
+  return true;
+}
+
 void MappingWriter::Add(std::string_view key, Tree value, Policy policy) {
-  if (policy != Policy::kAlways && value.empty) return;
-  tree_.entries.emplace_back(QuoteScalar(key), std::move(value));
+  std::string quoted = QuoteScalar(key);
+  if (value.empty && policy != Policy::kAlways && !everything_ && DefaultIsZero(quoted)) return;
+  tree_.entries.push_back({std::move(quoted), std::move(value)});
 }
 
 Tree MappingWriter::Take() {

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -26,15 +25,21 @@ namespace narthex::yaml {
 
 // A value to be written. Plain data.
 struct Tree {
+  struct Entry;
   enum class Kind { kScalar, kSequence, kMapping };
   Kind kind = Kind::kScalar;
-  std::string text;                                   // Of a scalar, already quoted.
-  std::vector<Tree> items;                            // Of a sequence.
-  std::vector<std::pair<std::string, Tree>> entries;  // Of a mapping; keys already quoted.
+  std::string text;            // Of a scalar, already quoted.
+  std::vector<Tree> items;     // Of a sequence.
+  std::vector<Entry> entries;  // Of a mapping.
 
   bool flow = false;  // A sequence of scalars on one line: [a, b].
   // The zero of its type, which kOmitEmpty leaves out.
   bool empty = false;
+};
+
+struct Tree::Entry {
+  std::string key;  // Already quoted.
+  Tree value;
 };
 
 // A string as a scalar: plain, quoted, or escaped, so that it reads back as the same string.
@@ -75,7 +80,7 @@ template <typename T>
 Tree EncodeYaml(const std::map<std::string, T>& values) {
   Tree tree{.kind = Tree::Kind::kMapping, .empty = values.empty()};
   for (const auto& [key, value] : values) {
-    tree.entries.emplace_back(QuoteScalar(key), EncodeYaml(value));
+    tree.entries.push_back({QuoteScalar(key), EncodeYaml(value)});
   }
   return tree;
 }
@@ -83,6 +88,13 @@ Tree EncodeYaml(const std::map<std::string, T>& values) {
 // Collects the fields of one struct. Thread safety: none.
 class MappingWriter {
  public:
+  MappingWriter() = default;
+  // `defaults` holds all fields of a default struct: a zero is written where the default is none.
+  // It must outlive the writer.
+  explicit MappingWriter(const Tree* defaults) : defaults_(defaults) {}
+  // Writes every field, for such defaults.
+  static MappingWriter OfEverything();
+
   template <typename T>
   void operator()(std::string_view key, const T& value, Policy policy = Policy::kOmitEmpty) {
     Add(key, EncodeYaml(value), policy);
@@ -91,6 +103,10 @@ class MappingWriter {
   Tree Take();  // Empty when no field was written.
 
  private:
+  bool DefaultIsZero(const std::string& key) const;
+
+  const Tree* defaults_ = nullptr;
+  bool everything_ = false;
   Tree tree_{.kind = Tree::Kind::kMapping};
 };
 
@@ -98,7 +114,11 @@ class MappingWriter {
 // T's namespace itself). MappingWriter only reads them.
 template <typename T>
 Tree WriteFields(const T& config) {
-  MappingWriter fields;
+  T default_config{};
+  MappingWriter everything = MappingWriter::OfEverything();
+  ListFields(everything, default_config);
+  const Tree defaults = everything.Take();
+  MappingWriter fields(&defaults);
   ListFields(fields, const_cast<T&>(config));
   return fields.Take();
 }

@@ -163,21 +163,22 @@ TEST_CASE("Scalars are read as Go's YAML 1.1 reads them") {
     REQUIRE(read.ok());
     CHECK(read->number == want);
   }
-  for (const auto& [text, want] :
-       std::vector<std::pair<std::string, std::string>>{{"yes", "yes"},
-                                                        {"010", "010"},
-                                                        {"1.50", "1.50"},
-                                                        {"'a b'", "a b"},
-                                                        {"\"\\u00e4\"", "ä"},
-                                                        {"|\n  a\n  b\n", "a\nb\n"},
-                                                        {">-\n  a\n  b\n", "a b"},
-                                                        {"|+\n  a\n\n", "a\n\n"},
-                                                        {"|+\n  a\n", "a\n"},
-                                                        {"a", "a"},
-                                                        {"!!binary YWI=", "ab"},
-                                                        {"!!str 5", "5"},
-                                                        {"null", ""},
-                                                        {"\"null\"", "null"}}) {
+  for (const auto& [text, want] : std::vector<std::pair<std::string, std::string>>{
+           {"yes", "yes"},
+           {"010", "010"},
+           {"1.50", "1.50"},
+           {"'a b'", "a b"},
+           {"\"\\u00e4\"", "ä"},
+           {"|\n  a\n  b\n", "a\nb\n"},
+           {">-\n  a\n  b\n", "a b"},
+           {"\"\\N\\_x\\x85\"", "\xC2\x85\xC2\xA0x\xC2\x85"},
+           {"|+\n  a\n\n", "a\n\n"},
+           {"|+\n  a\n", "a\n"},
+           {"a", "a"},
+           {"!!binary YWI=", "ab"},
+           {"!!str 5", "5"},
+           {"null", ""},
+           {"\"null\"", "null"}}) {
     INFO(text);
     const absl::StatusOr<Outer> read = Read("text: " + text);
     REQUIRE(read.ok());
