@@ -40,15 +40,7 @@ class ApiRouter {
       : router_(router),
         prefix_(StrCat(options.route_prefix, "/api/v1")),
         cors_origin_(options.cors_origin),
-        ready_(std::move(ready)) {
-    const auto preflight = [cors_origin = cors_origin_](const http::ServerRequest& request) {
-      http::ServerResponse response;
-      response.status = 204;
-      AddCorsHeaders(cors_origin, request, &response);
-      return response;
-    };
-    router_->Handle("OPTIONS", StrCat(prefix_, "/*path"), preflight);
-  }
+        ready_(std::move(ready)) {}
 
   template <typename Handlers>
   void Add(std::string_view methods, std::string_view path, std::shared_ptr<Handlers> handlers,
@@ -62,6 +54,15 @@ class ApiRouter {
       return response;
     };
     router_->Handle(methods, StrCat(prefix_, path), handle);
+    // What a browser asks before it calls from another origin. Only of known paths: a route for all
+    // of them would answer unknown ones with 405, and clients tell servers apart by a 404.
+    router_->Handle("OPTIONS", StrCat(prefix_, path),
+                    [cors_origin = cors_origin_](const http::ServerRequest& request) {
+                      http::ServerResponse response;
+                      response.status = 204;
+                      AddCorsHeaders(cors_origin, request, &response);
+                      return response;
+                    });
   }
 
  private:

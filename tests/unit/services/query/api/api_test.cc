@@ -1,0 +1,426 @@
+// The HTTP API as a client sees it: requests through the router, whole answers compared.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catch2/catch.hpp"
+#include "lib/base/strings.h"
+#include "lib/http/router.h"
+#include "lib/metrics/registry.h"
+#include "lib/model/stale.h"
+#include "lib/storage/fanout_querier.h"
+#include "services/query/api/routes.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/memory_storage.h"
+#include "tests/unit/services/query/rules/rules_fixture.h"
+
+namespace narthex::query_api {
+namespace {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+// An API over a store in memory. The clock stands at 1700000000.
+struct Api {
+  explicit Api(std::string prefix = "", std::string cors = ".*") {
+    // Ten samples of a counter and a gauge, a minute apart, the last one now.
+    for (int i = 0; i < 10; ++i) {
+      const Timestamp at = 1'700'000'000'000 - (9 - i) * 60'000;
+      Write({{kMetricName, "requests_total"}, {"code", "200"}, {"job", "api"}}, at, i * 30);
+      Write({{kMetricName, "requests_total"}, {"code", "500"}, {"job", "api"}}, at, i);
+      Write({{kMetricName, "temperature"}, {"place", "<here> & \"there\""}}, at, i * 1e21 - 3e-7);
+    }
+    rules::ManagerOptions rules_options;
+    rules_options.environment = rules.environment;
+    manager = std::make_unique<rules::Manager>(std::move(rules_options));
+    notifier = std::make_unique<notifier::Notifier>(notifier::NotifierOptions(), &rules.clock,
+                                                    Logger(), &rules.registry);
+    ApiParts parts;
+    parts.clock = &rules.clock;
+    parts.engine = &rules.engine;
+    parts.querier = &querier;
+    parts.rules = manager.get();
+    parts.notifier = notifier.get();
+    parts.status.version = "1.2.3";
+    parts.status.revision = "abc";
+    parts.status.start_time = rules.clock.Now();
+    parts.status.flags = {{"query.timeout", "2m"}, {"web.cors.origin", ".*"}};
+    parts.status.config_yaml = [] { return "global: {}\n"; };
+    parts.status.reload_successful = [] { return true; };
+    parts.status.last_config_time = [this] { return rules.clock.Now(); };
+    parts.external_labels = [] { return Labels{{"region", "eu"}, {"code", "none"}}; };
+    parts.ready = [this] { return ready; };
+    ApiOptions options;
+    options.route_prefix = std::move(prefix);
+    options.cors_origin = Regex::Compile(cors).value();
+    AddApiRoutes(&router, std::move(parts), std::move(options));
+  }
+
+  void Write(const Labels& labels, Timestamp at, double value) {
+    rules.memory.Append(labels, at, value);
+  }
+
+  http::ServerResponse Ask(std::string method, std::string path, const Pairs& params = {},
+                           const http::Headers& headers = {}) {
+    http::ServerRequest request;
+    request.method = std::move(method);
+    request.raw_path = request.path = std::move(path);
+    for (const auto& [name, value] : params) request.params.Add(name, value);
+    request.headers = headers;
+    request.cancelled = [] { return false; };
+    return router.Dispatch(request);
+  }
+
+  // Status and body.
+  std::string Get(const std::string& path, const Pairs& params = {}) {
+    const http::ServerResponse response = Ask("GET", "/api/v1/" + path, params);
+    return StrCat(response.status, " ", response.body);
+  }
+
+  rules::RulesFixture rules;
+  storage::FanoutQuerier querier{{&rules.storage}};
+  std::unique_ptr<rules::Manager> manager;
+  std::unique_ptr<notifier::Notifier> notifier;
+  bool ready = true;
+  http::Router router;
+};
+
+std::string Success(std::string_view data) {
+  return StrCat("200 {\"status\":\"success\",\"data\":", data, "}");
+}
+std::string BadData(std::string_view quoted_error) {
+  return StrCat("400 {\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"", quoted_error,
+                "\"}");
+}
+
+TEST_CASE("Instant queries answer in upstream's JSON") {
+  Api api;
+  const auto query = [&](std::string text) {
+    return api.Get("query", {{"query", std::move(text)}, {"time", "1700000000"}});
+  };
+  CHECK(query("1") == Success(R"({"resultType":"scalar","result":[1700000000,"1"]})"));
+  CHECK(query("-0.5e-9") ==
+        Success(R"({"resultType":"scalar","result":[1700000000,"-0.0000000005"]})"));
+  CHECK(query("'a\"<b>'") ==
+        Success(R"({"resultType":"string","result":[1700000000,"a\"\u003cb\u003e"]})"));
+  CHECK(query("requests_total{code=\"500\"}") ==
+        Success(R"({"resultType":"vector","result":[{"metric":{"__name__":"requests_total",)"
+                R"("code":"500","job":"api"},"value":[1700000000,"9"]}]})"));
+  CHECK(query("temperature") ==
+        Success(R"({"resultType":"vector","result":[{"metric":{"__name__":"temperature",)"
+                R"("place":"\u003chere\u003e \u0026 \"there\""},"value":[1700000000,"9e+21"]}]})"));
+  CHECK(query("vector(NaN) or vector(1)") ==
+        Success(R"({"resultType":"vector","result":[{"metric":{},"value":[1700000000,"NaN"]}]})"));
+  CHECK(query("nothing") == Success(R"({"resultType":"vector","result":[]})"));
+  CHECK(query("requests_total{code=\"500\"}[90s]") ==
+        Success(R"({"resultType":"matrix","result":[{"metric":{"__name__":"requests_total",)"
+                R"("code":"500","job":"api"},"values":[[1699999940,"8"],[1700000000,"9"]]}]})"));
+  // Without a time it is now.
+  CHECK(api.Get("query", {{"query", "time()"}}) ==
+        Success(R"({"resultType":"scalar","result":[1700000000,"1700000000"]})"));
+}
+
+TEST_CASE("Range queries answer in upstream's JSON") {
+  Api api;
+  CHECK(api.Get("query_range", {{"query", "sum by (job) (requests_total)"},
+                                {"start", "1699999880"},
+                                {"end", "1700000000.5"},
+                                {"step", "1m"}}) ==
+        Success(R"({"resultType":"matrix","result":[{"metric":{"job":"api"},"values":)"
+                R"([[1699999880,"217"],[1699999940,"248"],[1700000000,"279"]]}]})"));
+  CHECK(api.Get("query_range", {{"query", "1"}, {"start", "5"}, {"end", "5"}, {"step", "0.001"}}) ==
+        Success(R"({"resultType":"matrix","result":[{"metric":{},"values":[[5,"1"]]}]})"));
+}
+
+TEST_CASE("Bad requests say which parameter is wrong and why") {
+  Api api;
+  const Pairs good = {{"query", "1"}, {"start", "1"}, {"end", "2"}, {"step", "1"}};
+  const auto with = [&](std::string name, std::string value) {
+    Pairs pairs = {{std::move(name), std::move(value)}};
+    pairs.insert(pairs.end(), good.begin(), good.end());
+    return pairs;
+  };
+  CHECK(api.Get("query") ==
+        BadData(R"(invalid parameter \"query\": 1:1: parse error: no expression found in input)"));
+  CHECK(api.Get("query", {{"query", "1"}, {"time", "x"}}) ==
+        BadData(R"(invalid parameter \"time\": Invalid time value for 'time': )"
+                R"(cannot parse \"x\" to a valid timestamp)"));
+  CHECK(api.Get("query", {{"query", "1"}, {"timeout", "x"}}) ==
+        BadData(R"(invalid parameter \"timeout\": cannot parse \"x\" to a valid duration)"));
+  CHECK(api.Get("query", {{"query", "1"}, {"limit", "x"}}) ==
+        BadData(R"(invalid parameter \"limit\": strconv.Atoi: parsing \"x\": invalid syntax)"));
+  CHECK(
+      api.Get("query", {{"query", "1"}, {"lookback_delta", "x"}}) ==
+      BadData(R"(error parsing lookback delta duration: cannot parse \"x\" to a valid duration)"));
+  CHECK(api.Get("query_range", with("start", "x")) ==
+        BadData(R"(invalid parameter \"start\": cannot parse \"x\" to a valid timestamp)"));
+  CHECK(api.Get("query_range", with("end", "0.5")) ==
+        BadData(R"(invalid parameter \"end\": end timestamp must not be before start time)"));
+  for (const std::string step : {"0", "-1", "0.0001"}) {
+    CHECK(api.Get("query_range", with("step", step)) ==
+          BadData(R"(invalid parameter \"step\": zero or negative query resolution step widths )"
+                  R"(are not accepted. Try a positive integer)"));
+  }
+  CHECK(api.Get("query_range", with("end", "11001")).substr(0, 4) == "200 ");
+  CHECK(api.Get("query_range", with("end", "11002")) ==
+        BadData("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
+                "query resolution (?step=XX)"));
+  CHECK(api.Get("query_range", with("query", "requests_total[1m]")) ==
+        BadData(R"(invalid parameter \"query\": invalid expression type \"range vector\" for )"
+                R"(range query, must be Scalar or instant Vector)"));
+  CHECK(api.Get("series") == BadData("no match[] parameter provided"));
+  CHECK(api.Get("series", {{"match[]", "{a=~\".*\"}"}}) ==
+        BadData(R"(invalid parameter \"match[]\": match[] must contain at least one non-empty )"
+                R"(matcher)"));
+  CHECK(api.Get("rules", {{"type", "x"}}) ==
+        BadData(R"(invalid parameter \"type\": not supported value \"x\")"));
+  CHECK(api.Get("metadata", {{"limit", "x"}}) == BadData("limit must be a number"));
+}
+
+TEST_CASE("What goes wrong in execution has its own type and status") {
+  Api api;
+  CHECK(
+      api.Get("query", {{"query", "requests_total + on(job) requests_total"}})
+          .find(
+              R"(422 {"status":"error","errorType":"execution","error":"found duplicate series)") ==
+      0);
+  struct Case {
+    absl::Status status;
+    std::string expected;
+  };
+  for (
+      const Case& c : std::vector<Case>{
+          {absl::UnavailableError("storage 127.0.0.1:10901: refused"),
+           R"(503 {"status":"error","errorType":"unavailable","error":"storage 127.0.0.1:10901: refused"})"},
+          {absl::DeadlineExceededError("late"),
+           R"(503 {"status":"error","errorType":"timeout","error":"late"})"},
+          {absl::CancelledError("gone"),
+           R"(499 {"status":"error","errorType":"canceled","error":"gone"})"},
+          {absl::ResourceExhaustedError("too much"),
+           R"(422 {"status":"error","errorType":"execution","error":"too much"})"},
+          {absl::DataLossError("torn"),
+           R"(500 {"status":"error","errorType":"internal","error":"torn"})"},
+          {absl::NotFoundError("none"),
+           R"(404 {"status":"error","errorType":"not_found","error":"none"})"}}) {
+    api.rules.storage.Fail(c.status);
+    CHECK(api.Get("series", {{"match[]", "up"}}) == c.expected);
+  }
+}
+
+TEST_CASE("Limits cut results and say so; stats come when asked for") {
+  Api api;
+  const std::string limited = api.Get("query", {{"query", "requests_total"}, {"limit", "1"}});
+  CHECK(limited.find("\"warnings\":[\"results truncated due to limit\"]") != std::string::npos);
+  CHECK(std::count(limited.begin(), limited.end(), '{') == 4);
+  CHECK(api.Get("query", {{"query", "requests_total"}, {"limit", "2"}}).find("warnings") ==
+        std::string::npos);
+  CHECK(api.Get("labels", {{"limit", "2"}}) ==
+        "200 {\"status\":\"success\",\"data\":[\"__name__\",\"code\"],\"warnings\":[\"results "
+        "truncated due to limit\"]}");
+  CHECK(
+      api.Get("series", {{"match[]", "requests_total"}, {"limit", "1"}}) ==
+      R"(200 {"status":"success","data":[{"__name__":"requests_total","code":"200","job":"api"}],)"
+      R"("warnings":["results truncated due to limit"]})");
+  const std::string stats = api.Get("query", {{"query", "requests_total"}, {"stats", "all"}});
+  for (const std::string key : {"timings", "evalTotalTime", "execQueueTime", "samples",
+                                "totalQueryableSamples\":2", "peakSamples"}) {
+    CHECK(stats.find(StrCat("\"", key)) != std::string::npos);
+  }
+}
+
+TEST_CASE("Annotations are shown, at most ten of a kind") {
+  Answer answer = Answer::Data("1");
+  for (int i = 0; i < 12; ++i) answer.warnings.push_back(StrCat("w", i));
+  answer.infos = {"i"};
+  CHECK(
+      ToResponse(std::move(answer)).body ==
+      "{\"status\":\"success\",\"data\":1,\"warnings\":[\"w0\",\"w1\",\"w2\",\"w3\",\"w4\",\"w5\","
+      "\"w6\",\"w7\",\"w8\",\"w9\",\"2 more warning annotations omitted\"],\"infos\":[\"i\"]}");
+  CHECK(ToResponse(Answer()).status == 204);
+}
+
+TEST_CASE("Labels, values and series come from storage") {
+  Api api;
+  CHECK(api.Get("labels") == Success(R"(["__name__","code","job","place"])"));
+  CHECK(api.Get("labels", {{"match[]", "temperature"}}) == Success(R"(["__name__","place"])"));
+  CHECK(api.Get("labels", {{"start", "1700000001"}}) == Success("[]"));
+  CHECK(api.Get("label/code/values") == Success(R"(["200","500"])"));
+  CHECK(api.Get("label/U__code/values") == Success(R"(["200","500"])"));
+  CHECK(api.Get("label/nosuch/values") == Success("[]"));
+  CHECK(api.Get("label/a\xff/values") == BadData(R"(invalid label name: \"a\\xff\")"));
+  CHECK(api.Get("series", {{"match[]", "{code=\"500\"}"}, {"match[]", "requests_total"}}) ==
+        Success(R"([{"__name__":"requests_total","code":"200","job":"api"},)"
+                R"({"__name__":"requests_total","code":"500","job":"api"}])"));
+}
+
+TEST_CASE("Grafana's first questions get the answers that it needs") {
+  Api api;
+  CHECK(api.Ask("POST", "/api/v1/query", {{"query", "1+1"}, {"time", "4"}}).body ==
+        R"({"status":"success","data":{"resultType":"scalar","result":[4,"2"]}})");
+  CHECK(api.Ask("POST", "/api/v1/query_exemplars",
+                {{"query", "test"}, {"start", "1795161776275"}, {"end", "1795161776276"}})
+            .body == R"({"status":"success","data":[]})");
+  CHECK(api.Ask("POST", "/api/v1/query_exemplars", {{"query", "1"}}).status == 204);
+  const http::ServerResponse build_info = api.Ask("GET", "/api/v1/status/buildinfo");
+  CHECK(build_info.status == 200);
+  CHECK(build_info.body.find("\"version\":\"1.2.3\"") != std::string::npos);
+  CHECK(build_info.body.find("features") == std::string::npos);
+  CHECK(api.Get("metadata", {{"limit", "40000"}}) == Success("{}"));
+  CHECK(api.Get("rules") == Success(R"({"groups":[]})"));
+  CHECK(api.Get("alerts") == Success(R"({"alerts":[]})"));
+  // Its ruler probe looks for these words.
+  CHECK(api.Ask("GET", "/rules").body == "404 page not found\n");
+  CHECK(api.Ask("GET", "/api/v1/nosuch").status == 404);
+  CHECK(api.Ask("POST", "/api/v1/rules").status == 405);
+}
+
+TEST_CASE("Status pages tell what is running") {
+  Api api;
+  CHECK(api.Get("status/config") == Success(R"({"yaml":"global: {}\n"})"));
+  CHECK(api.Get("status/flags") == Success(R"({"query.timeout":"2m","web.cors.origin":".*"})"));
+  const std::string runtime = api.Get("status/runtimeinfo");
+  for (const std::string key :
+       {"startTime\":\"2023-11-14T22:13:20Z\"", "CWD", "hostname", "reloadConfigSuccess\":true",
+        "goroutineCount", "storageRetention"}) {
+    CHECK(runtime.find(StrCat("\"", key)) != std::string::npos);
+  }
+  CHECK(api.Get("format_query", {{"query", "sum(a)by(b)"}}) == Success("\"sum by (b) (a)\""));
+  CHECK(api.Get("alertmanagers") ==
+        Success(R"({"activeAlertmanagers":[],"droppedAlertmanagers":[]})"));
+  CHECK(api.Get("targets") ==
+        Success(R"({"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}})"));
+  CHECK(api.Get("targets", {{"state", "active"}}) ==
+        Success(R"({"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":null})"));
+  CHECK(api.Get("scrape_pools") == Success(R"({"scrapePools":[]})"));
+}
+
+TEST_CASE("Browsers of other origins may ask when the flag allows it") {
+  http::Headers headers;
+  headers.Add("Origin", "https://grafana.example");
+  Api open;
+  http::ServerResponse response = open.Ask("GET", "/api/v1/labels", {}, headers);
+  CHECK(response.headers.Get("Access-Control-Allow-Origin") == "*");
+  CHECK(response.headers.Get("Vary") == "Origin");
+  response = open.Ask("OPTIONS", "/api/v1/query", {}, headers);
+  CHECK(response.status == 204);
+  CHECK(response.headers.Get("Access-Control-Allow-Methods") == "GET, POST, OPTIONS");
+  CHECK_FALSE(open.Ask("GET", "/api/v1/labels").headers.Has("Access-Control-Allow-Origin"));
+
+  Api closed("", "https://grafana\\..*");
+  CHECK(
+      closed.Ask("GET", "/api/v1/labels", {}, headers).headers.Get("Access-Control-Allow-Origin") ==
+      "https://grafana.example");
+  http::Headers other;
+  other.Add("Origin", "https://evil.example");
+  CHECK_FALSE(
+      closed.Ask("GET", "/api/v1/labels", {}, other).headers.Has("Access-Control-Allow-Origin"));
+}
+
+TEST_CASE("Before it is ready every answer is plain 503, and a prefix moves all of it") {
+  Api api("/metrics/q");
+  CHECK(api.Ask("GET", "/api/v1/labels").status == 404);
+  CHECK(api.Ask("GET", "/metrics/q/api/v1/labels").status == 200);
+  CHECK(api.Ask("GET", "/metrics/q/graph").body.find("api/v1/query") != std::string::npos);
+  api.ready = false;
+  for (const std::string path : {"api/v1/labels", "api/v1/query", "federate"}) {
+    const http::ServerResponse response = api.Ask("GET", "/metrics/q/" + path);
+    CHECK(response.status == 503);
+    CHECK(response.body == "Service Unavailable");
+  }
+}
+
+TEST_CASE("Federation gives the newest samples by name, with external labels where they lack") {
+  Api api;
+  api.Write({{kMetricName, "gone"}, {"job", "x"}}, 1'700'000'000'000 - 1000, StaleNan());
+  api.Write({{kMetricName, "here"}, {"instance", "i"}, {"region", "us"}}, 1'699'999'999'123, 0.5);
+  const http::ServerResponse response =
+      api.Ask("GET", "/federate", {{"match[]", "{job=~\".+\"}"}, {"match[]", "here"}});
+  CHECK(response.content_type == "text/plain; version=0.0.4; charset=utf-8");
+  CHECK(response.body ==
+        "# TYPE here untyped\n"
+        "here{instance=\"i\",region=\"us\",code=\"none\"} 0.5 1699999999123\n"
+        "# TYPE requests_total untyped\n"
+        "requests_total{code=\"200\",job=\"api\",region=\"eu\",instance=\"\"} 270 1700000000000\n"
+        "requests_total{code=\"500\",job=\"api\",region=\"eu\",instance=\"\"} 9 1700000000000\n");
+  CHECK(api.Ask("GET", "/federate", {{"match[]", "{"}}).status == 400);
+  CHECK(api.Ask("GET", "/federate").body.empty());
+  api.rules.storage.Fail(absl::UnavailableError("storage x: away"));
+  CHECK(api.Ask("GET", "/federate", {{"match[]", "here"}}).status == 503);
+}
+
+TEST_CASE("Rules and alerts are listed, filtered and paged") {
+  Api api;
+  const auto group = [](std::string name, std::string file,
+                        std::vector<std::shared_ptr<const rules::RuleDefinition>> list) {
+    rules::GroupDefinition definition = rules::NewGroup(std::move(list), absl::Seconds(15));
+    definition.name = std::move(name);
+    definition.file = std::move(file);
+    return definition;
+  };
+  api.manager->Apply(
+      {group("b", "one.yml", {rules::Recording("r", "requests_total", {{"team", "x"}})}),
+       group("a", "one.yml",
+             {rules::Alerting("Hot", "requests_total{code=\"500\"} > 5", absl::ZeroDuration(),
+                              {{"severity", "page"}}, {{"text", "{{ $value }}"}})}),
+       group("a", "two.yml", {rules::Recording("s", "1")})},
+      Labels());
+  const auto groups = api.manager->groups();
+  REQUIRE(groups.size() == 3);
+  auto& hot = const_cast<rules::Group&>(*groups[0]);
+  REQUIRE(hot.Evaluate(api.rules.clock.Now(), 0, Labels(), nullptr).ok());
+
+  CHECK(
+      api.Get("rules", {{"rule_name[]", "Hot"}}) ==
+      Success(
+          R"({"groups":[{"name":"a","file":"one.yml","rules":[{"state":"firing","name":"Hot",)"
+          R"("query":"requests_total{code=\"500\"} \u003e 5","duration":0,"keepFiringFor":0,)"
+          R"("labels":{"severity":"page"},"annotations":{"text":"{{ $value }}"},"alerts":[{)"
+          R"("labels":{"alertname":"Hot","code":"500","job":"api","severity":"page"},)"
+          R"("annotations":{"text":"9"},"state":"firing","activeAt":"2023-11-14T22:13:20Z",)"
+          R"("value":"9e+00"}],"health":"ok","evaluationTime":0,)"
+          R"("lastEvaluation":"2023-11-14T22:13:20Z","type":"alerting"}],"interval":15,"limit":0,)"
+          R"("evaluationTime":0,"lastEvaluation":"2023-11-14T22:13:20Z"}]})"));
+  CHECK(api.Get("rules", {{"file[]", "two.yml"}}) ==
+        Success(R"({"groups":[{"name":"a","file":"two.yml","rules":[{"name":"s","query":"1",)"
+                R"("labels":{},"health":"unknown","evaluationTime":0,)"
+                R"("lastEvaluation":"0001-01-01T00:00:00Z","type":"recording"}],"interval":15,)"
+                R"("limit":0,"evaluationTime":0,"lastEvaluation":"0001-01-01T00:00:00Z"}]})"));
+  CHECK(api.Get("alerts") ==
+        Success(R"({"alerts":[{"labels":{"alertname":"Hot","code":"500","job":"api",)"
+                R"("severity":"page"},"annotations":{"text":"9"},"state":"firing",)"
+                R"("activeAt":"2023-11-14T22:13:20Z","value":"9e+00"}]})"));
+  const auto names = [&](const Pairs& params) {
+    const std::string body = api.Get("rules", params);
+    std::string found;
+    for (const std::string rule : {"Hot", "r", "s"}) {
+      if (body.find(StrCat("\"name\":\"", rule, "\"")) != std::string::npos) found += rule;
+    }
+    return found;
+  };
+  CHECK(names({}) == "Hotrs");
+  CHECK(names({{"type", "alert"}}) == "Hot");
+  CHECK(names({{"type", "record"}}) == "rs");
+  CHECK(names({{"rule_group[]", "a"}}) == "Hots");
+  CHECK(names({{"match[]", "{team=\"x\"}"}}) == "r");
+  CHECK(names({{"match[]", "{severity=~\"p.*\"}"}, {"match[]", "{team=\"x\"}"}}) == "Hotr");
+  CHECK(api.Get("rules", {{"exclude_alerts", "true"}}).find("activeAt") == std::string::npos);
+
+  // Page by page.
+  std::string token;
+  std::string seen;
+  for (int page = 0; page < 3; ++page) {
+    Pairs params = {{"group_limit", "1"}};
+    if (!token.empty()) params.push_back({"group_next_token", token});
+    seen += names(params);
+    const std::string body = api.Get("rules", params);
+    const size_t at = body.find("\"groupNextToken\":\"");
+    token = at == std::string::npos ? "" : body.substr(at + 18, body.find('"', at + 18) - at - 18);
+  }
+  CHECK(seen == "Hotrs");
+  CHECK(token.empty());
+  CHECK(api.Get("rules", {{"group_limit", "1"}, {"group_next_token", "zz"}}).substr(0, 3) == "400");
+  CHECK(api.Get("rules", {{"group_next_token", "zz"}}).substr(0, 3) == "400");
+}
+
+}  // namespace
+}  // namespace narthex::query_api
