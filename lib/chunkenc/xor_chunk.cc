@@ -214,15 +214,34 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline Outcome AddDelta(const Limits& limits, Posit
   return Outcome::kMore;
 }
 
+// Reads a sample whose delta is known, and whose value begins `head`.
+template <typename Put>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline Outcome ReadSample(const uint8_t* bytes, uint64_t head,
+                                                       const Limits& limits, Position* position,
+                                                       Put put) {
+  const Outcome outcome = AddDelta(limits, position);
+  if (outcome != Outcome::kMore) return outcome;
+  if (!ReadValue(bytes, head, position)) return Outcome::kMalformed;
+  put(*position);
+  ++position->count;
+  return Outcome::kMore;
+}
+
 // Reads samples, from the second on, as long as one begins before `end_bit`. REQUIRES: the bits of
 // any sample and nine bytes are readable behind end_bit.
 template <typename Put>
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline Outcome ReadSamples(const uint8_t* bytes, size_t end_bit,
                                                         const Limits& limits, Position* position,
                                                         Put put) {
+  if (position->count == 1 && position->bit < end_bit) {
+    // The delta of the second sample was read with its bytes.
+    const uint64_t head = LoadHead(bytes, position->bit);
+    const Outcome outcome = ReadSample(bytes, head, limits, position, put);
+    if (outcome != Outcome::kMore) return outcome;
+  }
   while (position->count < limits.count && position->bit < end_bit) {
     uint64_t head = LoadHead(bytes, position->bit);
-    if (head >> 62 == 0 && position->count > 1) {
+    if (head >> 62 == 0) {
       // A row of `00`: a series that stands still.
       const uint64_t behind_head = uint64_t{1} << (63 - kHeadBits);
       size_t row = static_cast<size_t>(std::countl_zero(head | behind_head)) / 2;
@@ -235,13 +254,9 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline Outcome ReadSamples(const uint8_t* bytes, si
       }
       continue;
     }
-    // The delta of the second sample was read with its bytes.
-    if (position->count > 1) ReadDeltaOfDelta(bytes, &head, position);
-    const Outcome outcome = AddDelta(limits, position);
+    ReadDeltaOfDelta(bytes, &head, position);
+    const Outcome outcome = ReadSample(bytes, head, limits, position, put);
     if (outcome != Outcome::kMore) return outcome;
-    if (!ReadValue(bytes, head, position)) return Outcome::kMalformed;
-    put(*position);
-    ++position->count;
   }
   return position->count < limits.count ? Outcome::kMore : Outcome::kStop;
 }
