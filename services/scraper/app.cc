@@ -14,7 +14,7 @@ namespace narthex::scraper {
 namespace {
 
 constexpr char kDefaultEndpoint[] = "127.0.0.1:10901";
-constexpr char kUnusedGauge[] = "narthex_config_unused";
+constexpr char kUnusedGauge[] = "narthex_config_unused_section";
 constexpr char kUnusedHelp[] =
     "1: the configuration has this section or key, and this version does nothing with it.";
 // How long Stop() lets connected storages take what is in memory; the rest waits in the spool.
@@ -188,7 +188,7 @@ void App::Apply(const config::LoadedConfig& loaded) {
   for (const discovery::UnavailableMechanism& missing : discovery_->Apply(sets)) {
     const std::string key = StrCat(missing.set, ": ", missing.name, "_sd_configs");
     unused_.insert(key);
-    env_.registry->AddGauge(kUnusedGauge, kUnusedHelp, {{"name", key}})->Set(1);
+    env_.registry->AddGauge(kUnusedGauge, kUnusedHelp, {{"section", key}})->Set(1);
     if (!warned_.insert(key).second) continue;
     env_.logger.Warn("this version cannot discover these targets",
                      {{"scrape_pool", missing.set}, {"mechanism", missing.name}});
@@ -204,12 +204,13 @@ void App::WarnOfUnused(const config::PrometheusConfig& config) {
     }
   }
   for (const std::string& name : unused_) {
-    if (!unused.contains(name)) env_.registry->Remove(kUnusedGauge, {{"name", name}});
+    if (!unused.contains(name)) env_.registry->Remove(kUnusedGauge, {{"section", name}});
   }
   for (const std::string& name : unused) {
-    env_.registry->AddGauge(kUnusedGauge, kUnusedHelp, {{"name", name}})->Set(1);
+    env_.registry->AddGauge(kUnusedGauge, kUnusedHelp, {{"section", name}})->Set(1);
     if (!warned_.insert(name).second) continue;
-    env_.logger.Warn("the configuration has what this version does nothing with", {{"name", name}});
+    env_.logger.Warn("the configuration has what this version does nothing with",
+                     {{"section", name}});
   }
   unused_ = std::move(unused);
 }

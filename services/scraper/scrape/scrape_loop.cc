@@ -28,7 +28,7 @@ void ScrapeLoop::ScheduleLocked(absl::Time tick) {
 void ScrapeLoop::Update(std::shared_ptr<const ScrapeJob> job, Target target, uint64_t offset_hash) {
   MutexLock data_lock(&data_mu_);
   MutexLock lock(&mu_);
-  if (!ScrapeJob::SameSeries(job_->config, job->config)) cache_.Forget();
+  if (job != job_ && !ScrapeJob::SameSeries(job_->config, job->config)) cache_.Forget();
   const bool moved = target.interval != status_.target.interval || offset_hash != offset_hash_;
   job_ = std::move(job);
   status_.target = std::move(target);
@@ -159,6 +159,7 @@ void ScrapeLoop::Finish(const Scrape& scrape, const Response& response) {
   if (status.ok()) {
     cache_.Commit(add_marker);
     metadata_.Commit();
+    metadata_entries_.store(metadata_.size(), std::memory_order_relaxed);
   } else {
     batch.numbers.clear();
     batch.values.clear();

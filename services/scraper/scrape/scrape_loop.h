@@ -1,6 +1,7 @@
 #ifndef NARTHEX_SERVICES_SCRAPER_SCRAPE_SCRAPE_LOOP_H_
 #define NARTHEX_SERVICES_SCRAPER_SCRAPE_SCRAPE_LOOP_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -78,6 +79,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   void Stop();
 
   TargetStatus status() const;
+  size_t metadata_entries() const { return metadata_entries_.load(std::memory_order_relaxed); }
   void ForEachMetadata(const std::function<void(const std::string&, const Metadata&)>& visit) const;
 
  private:
@@ -114,6 +116,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   ScrapeCache cache_ ABSL_GUARDED_BY(data_mu_);
   MetadataCache metadata_ ABSL_GUARDED_BY(data_mu_);
   ReportSeries report_ ABSL_GUARDED_BY(data_mu_);
+  std::atomic<size_t> metadata_entries_ = 0;
 
   mutable Mutex mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kRunning;

@@ -12,7 +12,12 @@ ScrapePool::ScrapePool(const ScrapeContext* context, std::shared_ptr<const Scrap
     : context_(context),
       job_(std::move(job)),
       offset_seed_(offset_seed),
-      metrics_(context->metrics->registry, job_->config.job_name) {
+      metrics_(context->metrics->registry, job_->config.job_name),
+      metadata_entries_(context->metrics->registry->AddCallback(
+          "prometheus_target_metadata_cache_entries",
+          "Total number of metric metadata entries in the cache.", "gauge",
+          {{"scrape_job", job_->config.job_name}},
+          [this] { return static_cast<double>(metadata_entries()); })) {
   context_->metrics->pools->Increment();
 }
 
@@ -131,9 +136,12 @@ void ScrapePool::ForEachMetadata(
   }
 }
 
-size_t ScrapePool::active_targets() const {
-  MutexLock lock(&mu_);
-  return loops_.size();
+size_t ScrapePool::metadata_entries() const {
+  size_t entries = 0;
+  for (const std::shared_ptr<ScrapeLoop>& loop : ActiveLoops()) {
+    entries += loop->metadata_entries();
+  }
+  return entries;
 }
 
 }  // namespace narthex::scrape

@@ -43,7 +43,7 @@ class ScrapePool {
   PoolStatus status() const;
   void ForEachMetadata(const std::function<void(const Labels& target, const std::string& family,
                                                 const Metadata&)>& visit) const;
-  size_t active_targets() const;
+  size_t metadata_entries() const;
 
  private:
   using Loops = absl::flat_hash_map<Target::Identity, std::shared_ptr<ScrapeLoop>>;
@@ -65,6 +65,7 @@ class ScrapePool {
   size_t dropped_count_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::string> errors_ ABSL_GUARDED_BY(mu_);  // Of the last sync, to log only new ones.
   PoolMetrics metrics_;
+  const std::shared_ptr<void> metadata_entries_;  // A metric that is read when asked for.
 };
 
 }  // namespace narthex::scrape

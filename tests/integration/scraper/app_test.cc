@@ -262,7 +262,7 @@ TEST_CASE("what is accepted and not acted on is warned of once and shown in a ga
   CHECK(logged("remote_write") == 1);
   CHECK(logged("mechanism=kubernetes") == 1);
   const auto gauge = [&](const std::string& name) {
-    return f.registry->AddGauge("narthex_config_unused", "", {{"name", name}})->Value();
+    return f.registry->AddGauge("narthex_config_unused_section", "", {{"section", name}})->Value();
   };
   CHECK(gauge("remote_write") == 1);
   CHECK(gauge("kube: kubernetes_sd_configs") == 1);
