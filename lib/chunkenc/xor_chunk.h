@@ -28,8 +28,8 @@ struct XorState {
   bool window = false;    // leading and trailing are set.
 };
 
-// The most bytes behind *size that one append touches. A sample takes at most 20, but bits are stored
-// eight bytes at a time: for the second sample that is a varint of ten bytes and two stores.
+// The most bytes behind *size that one append touches. A sample takes at most 20, but bits are
+// stored eight bytes at a time: for the second sample that is a varint of ten bytes and two stores.
 inline constexpr size_t kXorSampleBytesMax = 26;
 
 // Appends a sample at the end of `bytes` (which holds `*size` bytes of a capacity of at least *size

@@ -9,8 +9,9 @@
 
 namespace narthex {
 
-// The samples of one series as columns, in time order without duplicates: what chunks decode into and what the query engine
-// computes on. Reused from series to series. (Histogram columns join the two below.) Thread safety: none.
+// The samples of one series as columns, in time order without duplicates: what chunks decode into
+// and what the query engine computes on. Reused from series to series. (Histogram columns join the
+// two below.) Thread safety: none.
 class SampleBuffer {
  public:
   void Clear() {

@@ -6,7 +6,8 @@
 
 namespace narthex {
 
-// The two NaNs that Prometheus tells apart by their bits: the staleness marker and the ordinary NaN.
+// The two NaNs that Prometheus tells apart by their bits: the staleness marker and the ordinary
+// NaN.
 constexpr uint64_t kStaleNanBits = 0x7ff0000000000002;
 constexpr uint64_t kNormalNanBits = 0x7ff8000000000001;
 
