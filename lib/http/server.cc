@@ -263,8 +263,11 @@ class Server::Loop {
 
   void Accept() {
     while (!stopping_) {
-      if (connections_.size() >= options_.connections_max && IsReadable(listener_.fd()) &&
-          !CloseOldestIdle()) {
+      // Asked first, because accept() can fail for want of descriptors although nobody waits.
+      if (!IsReadable(listener_.fd())) {
+        return Arm(EPOLL_CTL_MOD, listener_.fd(), EPOLLIN | EPOLLONESHOT, this);
+      }
+      if (connections_.size() >= options_.connections_max && !CloseOldestIdle()) {
         accept_paused_ = true;  // The backlog waits until a connection ends.
         accept_resume_ = Instant::max();
         return;
@@ -274,14 +277,11 @@ class Server::Loop {
       const int fd = accept4(listener_.fd(), reinterpret_cast<sockaddr*>(&address), &length,
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
-        if (errno == EINTR || errno == ECONNABORTED) continue;
-        if (errno != EAGAIN && errno != EWOULDBLOCK) {
-          logger_.Warn("accept failed", {{"err", std::strerror(errno)}});
-          accept_paused_ = true;
-          accept_resume_ = InstantAfter(kAcceptPause);
-          return;
-        }
-        Arm(EPOLL_CTL_MOD, listener_.fd(), EPOLLIN | EPOLLONESHOT, this);
+        if (errno == EINTR || errno == ECONNABORTED || errno == EAGAIN) continue;
+        if ((errno == EMFILE || errno == ENFILE) && CloseOldestIdle()) continue;
+        logger_.Warn("accept failed", {{"err", std::strerror(errno)}});
+        accept_paused_ = true;
+        accept_resume_ = InstantAfter(kAcceptPause);
         return;
       }
       AddConnection(fd, AddressText(address));

@@ -1,6 +1,7 @@
 #include "lib/service/service.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -79,6 +80,15 @@ sigset_t OurSignals() {
   return set;
 }
 
+// Every connection, segment and mapped block is a descriptor, and the usual soft limit of 1,024 is
+// for programs that use select(). Go's programs raise it as well.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int Fail(std::string_view program, const absl::Status& status) {
   const std::string line = StrCat(program, ": ", Message(status), "\n");
   std::fwrite(line.data(), 1, line.size(), stderr);
@@ -120,6 +130,7 @@ int RunChecked(int argc, char** argv, std::string_view name,
   if (!parsed.ok()) return Fail(program, parsed.status());
   if (*parsed == flags::ParseResult::kExit) return 0;
 
+  RaiseDescriptorLimit();
   const sigset_t signals = OurSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);

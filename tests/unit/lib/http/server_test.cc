@@ -1,5 +1,8 @@
 #include "lib/http/server.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <memory>
 #include <stdexcept>
@@ -417,6 +420,29 @@ TEST_CASE("At the cap the oldest idle connection makes room, and busy ones do no
   CHECK(idle.WaitForEnd());
   fixture.release = true;
   CHECK(BodyOf(busy.ReadAnswer()) == "done");
+}
+
+TEST_CASE("When descriptors run out the oldest idle connection makes room") {
+  Fixture fixture;
+  RawConnection idle = RawConnection::Connect(fixture.server->port());
+  idle.Send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(BodyOf(idle.ReadAnswer()) == "hello");
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  // The client's end takes the last descriptor that is allowed.
+  const int next = dup(0);
+  close(next);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(next) + 1;
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+  {
+    RawConnection other = RawConnection::Connect(fixture.server->port());
+    CHECK(other.connected());
+    other.Send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(BodyOf(other.ReadAnswer()) == "hello");
+  }
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(idle.WaitForEnd());
 }
 
 TEST_CASE("Stop lets a running request finish within the grace") {
