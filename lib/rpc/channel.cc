@@ -9,6 +9,19 @@
 namespace narthex::rpc {
 namespace {
 constexpr int kMessageBytesMax = 64 << 20;
+
+// Reads are tried again by gRPC itself as long as nothing of an answer has come: the first call
+// after a node was restarted meets the old connection. Append is not here; its client resends by
+// sequence.
+constexpr char kServiceConfig[] = R"({"methodConfig": [{
+  "name": [{"service": "narthex.v1.Storage", "method": "Select"},
+           {"service": "narthex.v1.Storage", "method": "Labels"},
+           {"service": "narthex.v1.Storage", "method": "LabelNames"},
+           {"service": "narthex.v1.Storage", "method": "LabelValues"},
+           {"service": "narthex.v1.Scraper", "method": "Targets"},
+           {"service": "narthex.v1.Scraper", "method": "Metadata"}],
+  "retryPolicy": {"maxAttempts": 3, "initialBackoff": "0.05s", "maxBackoff": "0.2s",
+                  "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]})";
 }  // namespace
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint) {
@@ -28,6 +41,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& endpoint) {
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // The suite's own traffic does not go through a proxy that the environment names for the web.
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  args.SetServiceConfigJSON(kServiceConfig);
   return grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), args);
 }
 
