@@ -17,7 +17,6 @@ using Args = std::span<const Value>;
 using Result = absl::StatusOr<Value>;
 
 // Comparison.
-// -----------------------------------------------------------------------------------------------
 
 constexpr std::string_view kBadType = "invalid type for comparison";
 constexpr std::string_view kNoOperand = "missing argument for comparison";
@@ -164,7 +163,6 @@ Result BuiltinGe(const Environment&, Args args) {
 }
 
 // Containers.
-// -----------------------------------------------------------------------------------------------
 
 // An index into something of `length` elements; `length` itself is allowed (slice takes it).
 absl::StatusOr<size_t> IndexArgument(const Value& index, size_t length) {
@@ -273,7 +271,6 @@ Result BuiltinLen(const Environment&, Args args) {
 }
 
 // Printing and escaping.
-// -----------------------------------------------------------------------------------
 
 Result BuiltinPrint(const Environment&, Args args) { return Value::String(Sprint(args)); }
 Result BuiltinPrintln(const Environment&, Args args) { return Value::String(Sprintln(args)); }

@@ -48,7 +48,6 @@ absl::StatusOr<std::string> Executor::Run(const Tree& tree, const Value& dot) {
 }
 
 // Errors and bounds.
-// --------------------------------------------------------------------------------------
 
 std::string Executor::Location() const {
   const std::string_view before = std::string_view(*tree_->text).substr(0, node_->pos);
@@ -84,7 +83,6 @@ absl::Status Executor::SetVariable(std::string_view name, const Value& value) {
 }
 
 // Walking.
-// ------------------------------------------------------------------------------------------------
 
 absl::StatusOr<Executor::Flow> Executor::Walk(const Value& dot, const Node& node) {
   NARTHEX_RETURN_IF_ERROR(Step());
@@ -253,7 +251,6 @@ absl::Status Executor::Print(const Node& node, const Value& value) {
 }
 
 // Evaluating.
-// ---------------------------------------------------------------------------------------------
 
 absl::StatusOr<Value> Executor::EvalPipeline(const Value& dot, const Node* pipe) {
   if (pipe == nullptr) return Value();
@@ -450,7 +447,6 @@ absl::StatusOr<Value> Executor::Finish(const Node& node, std::string_view name,
 }
 
 // Arguments.
-// ----------------------------------------------------------------------------------------------
 
 // `type` null asks for no type: the operand of a chain.
 absl::StatusOr<Value> Executor::Validate(Value value, const Type* type) {

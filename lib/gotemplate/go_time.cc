@@ -512,7 +512,6 @@ bool ResolveDay(ParsedTime* parsed) {
 }
 
 // Methods of times and durations.
-// ---------------------------------------------------------------------------
 
 using Args = std::span<const Value>;
 

@@ -223,7 +223,6 @@ class Parser {
 
  private:
   // Tokens.
-  // ----------------------------------------------------------------------------------------------------
 
   const Token& Peek() {
     furthest_ = std::max(furthest_, index_);
@@ -248,7 +247,6 @@ class Parser {
   }
 
   // Errors.
-  // ----------------------------------------------------------------------------------------------------
 
   template <typename... Pieces>
   std::nullptr_t Fail(const Pieces&... pieces) {
@@ -287,7 +285,6 @@ class Parser {
   void Leave() { --depth_; }
 
   // Grammar.
-  // ---------------------------------------------------------------------------------------------------
 
   // {{define "name"}} list {{end}}; the keyword has been read.
   bool ParseDefinition() {

@@ -34,23 +34,24 @@ void AddOpsHandlers(http::Router* router, const Env& env, OpsOptions options) {
                   {"version", std::string(Version())},
                   {"revision", std::string(Revision())}})
       ->Set(1);
-  router->Handle("GET", "/metrics", [registry](const ServerRequest&) {
+  const std::string prefix = options.prefix;
+  router->Handle("GET", StrCat(prefix, "/metrics"), [registry](const ServerRequest&) {
     ServerResponse response;
     response.content_type = textparse::kTextContentType;
     textparse::WriteFamilies(&response.body, registry->Collect());
     return response;
   });
   const std::string title = StrCat("Narthex ", Capitalised(options.name));
-  router->Handle("GET", "/-/healthy", [title](const ServerRequest&) {
+  router->Handle("GET", StrCat(prefix, "/-/healthy"), [title](const ServerRequest&) {
     return ServerResponse::Text(200, StrCat(title, " is Healthy.\n"));
   });
-  router->Handle("GET", "/-/ready",
+  router->Handle("GET", StrCat(prefix, "/-/ready"),
                  [title, ready = std::move(options.ready)](const ServerRequest&) {
                    return ready() ? ServerResponse::Text(200, StrCat(title, " is Ready.\n"))
                                   : ServerResponse::Text(503, "Service Unavailable");
                  });
   const bool enabled = options.enable_lifecycle;
-  router->Handle("POST,PUT", "/-/reload",
+  router->Handle("POST,PUT", StrCat(prefix, "/-/reload"),
                  [enabled, reload = env.request_reload](const ServerRequest&) {
                    if (!enabled) return ServerResponse::Text(403, kLifecycleOff);
                    const absl::Status result = reload();
@@ -58,11 +59,13 @@ void AddOpsHandlers(http::Router* router, const Env& env, OpsOptions options) {
                    return ServerResponse::Text(
                        500, StrCat("failed to reload config: ", Message(result), "\n"));
                  });
-  router->Handle("POST,PUT", "/-/quit", [enabled, stop = env.request_stop](const ServerRequest&) {
-    if (!enabled) return ServerResponse::Text(403, kLifecycleOff);
-    stop();
-    return ServerResponse::Text(200, "Requesting termination... Goodbye!");
-  });
+  const bool quit = enabled && options.enable_quit;
+  router->Handle("POST,PUT", StrCat(prefix, "/-/quit"),
+                 [quit, stop = env.request_stop](const ServerRequest&) {
+                   if (!quit) return ServerResponse::Text(403, kLifecycleOff);
+                   stop();
+                   return ServerResponse::Text(200, "Requesting termination... Goodbye!");
+                 });
 }
 
 ReloadMetrics::ReloadMetrics(metrics::Registry* registry, Clock* clock, std::string_view prefix)

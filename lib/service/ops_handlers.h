@@ -15,6 +15,8 @@ struct OpsOptions {
   std::function<bool()> ready;
   // /-/reload and /-/quit; else 403 as upstream.
   bool enable_lifecycle = false;
+  bool enable_quit = true;  // With the lifecycle; Alertmanager has no /-/quit.
+  std::string prefix;       // "" or "/prefix", before every path.
 };
 
 // Adds /metrics (text 0.0.4), /-/healthy, /-/ready (503 until ready), /-/reload and /-/quit to

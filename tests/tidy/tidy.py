@@ -48,6 +48,7 @@ ENGINES = {
     "services/storage/tsdb", "services/query/promql", "services/query/rules", "services/query/notifier",
     "services/scraper/scrape", "services/scraper/spool", "services/alertmanager/dispatch",
     "services/alertmanager/inhibit", "services/alertmanager/silence", "services/alertmanager/nflog",
+    "services/alertmanager/snapshot", "services/alertmanager/timeinterval",
     "services/alertmanager/notify",
 }
 
