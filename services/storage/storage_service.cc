@@ -206,7 +206,7 @@ class StorageService::Rep : public v1::Storage::Service {
     v1::AppendResponse response;
     v1::AppendWelcome* const welcome = response.mutable_welcome();
     welcome->set_reference_space(db_->head().reference_space());
-    welcome->set_reference_max(db_->head().reference_max());
+    welcome->set_reference_max(db_->head().WelcomeReferenceMax(sender));
     welcome->set_accepted_sequence(position.applied);
     welcome->set_durable_sequence(position.durable);
     if (!stream->Write(response)) return grpc::Status::OK;

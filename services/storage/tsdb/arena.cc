@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
-#include "lib/base/check.h"
-
 namespace narthex::tsdb {
 namespace {
 
 constexpr size_t kSlabSizeMin = size_t{4} << 10;
 constexpr size_t kSlabSizeMax = size_t{1} << 20;
-constexpr size_t kBufferSlabSize = size_t{32} << 10;
 
 }  // namespace
 
@@ -26,29 +23,22 @@ uint8_t* Arena::Allocate(size_t size) {
   return piece;
 }
 
-uint8_t ChunkBuffers::ClassOf(size_t size) {
-  NARTHEX_DCHECK(size <= kSizeMax);
-  return static_cast<uint8_t>(std::lower_bound(kSizes.begin(), kSizes.end(), size) -
-                              kSizes.begin());
+uint32_t ChunkBlocks::Allocate() {
+  if (free_ == 0) return static_cast<uint32_t>(blocks_.Extend());
+  const uint32_t block = free_ - 1;
+  free_ = blocks_[block].next;
+  return block;
 }
 
-uint8_t* ChunkBuffers::Allocate(uint8_t size_class) {
-  std::vector<uint8_t*>& free = free_[size_class];
-  if (free.empty()) {
-    const size_t size = kSizes[size_class];
-    const size_t count = kBufferSlabSize / size;
-    slabs_.emplace_back(new uint8_t[count * size]);
-    memory_bytes_ += count * size;
-    // So that the first to be taken is the lowest.
-    for (size_t i = count; i-- > 0;) free.push_back(slabs_.back().get() + i * size);
+void ChunkBlocks::Free(uint32_t first, uint32_t last) {
+  // Within a chunk `next` is the number itself, in the free list it is one more.
+  for (uint32_t block = first; block != last;) {
+    const uint32_t next = blocks_[block].next;
+    blocks_[block].next = next + 1;
+    block = next;
   }
-  uint8_t* const buffer = free.back();
-  free.pop_back();
-  return buffer;
-}
-
-void ChunkBuffers::Free(uint8_t* buffer, uint8_t size_class) {
-  free_[size_class].push_back(buffer);
+  blocks_[last].next = free_;
+  free_ = first + 1;
 }
 
 }  // namespace narthex::tsdb

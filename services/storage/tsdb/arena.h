@@ -1,11 +1,12 @@
 #ifndef NARTHEX_SERVICES_STORAGE_TSDB_ARENA_H_
 #define NARTHEX_SERVICES_STORAGE_TSDB_ARENA_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
+
+#include "services/storage/tsdb/segmented_array.h"
 
 // Memory of the head: many small pieces without a header each. Thread safety of both classes: none
 // for allocation; the pieces never move and may be read from anywhere.
@@ -25,26 +26,27 @@ class Arena {
   size_t memory_bytes_ = 0;
 };
 
-// The buffers of open chunks: a few sizes, a free list for each.
-class ChunkBuffers {
+// A cache line of an open chunk, and the number of the next one.
+struct alignas(64) ChunkBlock {
+  static constexpr size_t kBytes = 60;
+  uint32_t next = 0;
+  uint8_t bytes[kBytes];
+};
+static_assert(sizeof(ChunkBlock) == 64);
+
+// The blocks that open chunks grow in. All are of one size, so that what one chunk gives back fits
+// every other: chunks of many series grow and end at the same time.
+class ChunkBlocks {
  public:
-  // Chosen so that the average open chunk wastes about a tenth; the last holds the largest chunk
-  // and the room that one append may touch.
-  static constexpr std::array<uint16_t, 18> kSizes = {48,  64,  80,  96,  112, 128, 160, 192, 224,
-                                                      256, 320, 384, 448, 512, 640, 768, 896, 1056};
-  static constexpr size_t kSizeMax = kSizes.back();
-
-  // The smallest class that holds `size` bytes. REQUIRES: size <= kSizeMax.
-  static uint8_t ClassOf(size_t size);
-
-  uint8_t* Allocate(uint8_t size_class);
-  void Free(uint8_t* buffer, uint8_t size_class);
-  size_t memory_bytes() const { return memory_bytes_; }
+  uint32_t Allocate();
+  // Gives back the chain from `first` to `last`.
+  void Free(uint32_t first, uint32_t last);
+  ChunkBlock& operator[](uint32_t block) const { return blocks_[block]; }
+  size_t memory_bytes() const { return blocks_.memory_bytes(); }
 
  private:
-  std::array<std::vector<uint8_t*>, kSizes.size()> free_;
-  std::vector<std::unique_ptr<uint8_t[]>> slabs_;
-  size_t memory_bytes_ = 0;
+  SegmentedArray<ChunkBlock> blocks_;
+  uint32_t free_ = 0;  // 1 + the first free block; its `next` likewise.
 };
 
 }  // namespace narthex::tsdb

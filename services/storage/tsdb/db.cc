@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kLogDirectory = "wal";
 constexpr std::string_view kQuarantineDirectory = "quarantine";
 constexpr size_t kQuarantineFilesMax = 100;
+constexpr uint64_t kQuarantineBytesMax = uint64_t{512} << 20;
 
 uint64_t RandomNumber() {
   std::random_device device;
@@ -35,6 +36,12 @@ bool IsBlockName(std::string_view name) {
          });
 }
 
+absl::Status CheckWritable(io::FileSystem* fs, const std::string& directory) {
+  const std::string path = io::JoinPath(directory, "writable.tmp");
+  NARTHEX_RETURN_IF_ERROR(fs->Create(path).status());
+  return fs->Remove(path);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Db>> Db::Open(DbOptions options, io::FileSystem* fs, Clock* clock,
@@ -42,7 +49,12 @@ absl::StatusOr<std::unique_ptr<Db>> Db::Open(DbOptions options, io::FileSystem* 
   NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(options.path));
   NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<io::DirectoryLock> lock,
                            fs->LockDirectory(options.path));
-  NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(io::JoinPath(options.path, kLogDirectory)));
+  const std::string log_directory = io::JoinPath(options.path, kLogDirectory);
+  NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(log_directory));
+  NARTHEX_RETURN_IF_ERROR(CheckWritable(fs, log_directory));
+  // What the owner must repair is said before anything is served.
+  NARTHEX_RETURN_IF_ERROR(wal::RestoreBrokenOffRepair(fs, log_directory));
+  NARTHEX_RETURN_IF_ERROR(wal::ListSegments(fs, log_directory).status());
   return std::unique_ptr<Db>(
       new Db(std::move(options), fs, clock, std::move(logger), std::move(lock)));
 }
@@ -60,6 +72,12 @@ Db::~Db() = default;
 
 absl::Status Db::CheckReady() const {
   if (ready()) return absl::OkStatus();
+  {
+    MutexLock lock(&mu_);
+    if (!replay_error_.ok()) {
+      return Unavailable("the log cannot be replayed: ", Message(replay_error_));
+    }
+  }
   return Unavailable("the log is being replayed, segment ", progress_.segments_done.load() + 1,
                      " of ", std::max<uint64_t>(progress_.segments_total.load(), 1));
 }
@@ -75,6 +93,13 @@ void Db::WarnOfBlocks() {
 }
 
 absl::Status Db::Replay(const std::function<bool()>& stopped) {
+  const absl::Status status = ReplayLog(stopped);
+  MutexLock lock(&mu_);
+  replay_error_ = status;
+  return status;
+}
+
+absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
   const absl::Duration start = clock_->Monotonic();
   WarnOfBlocks();
   const std::string log_directory = io::JoinPath(options_.path, kLogDirectory);
@@ -112,6 +137,7 @@ absl::Status Db::OpenLog() {
   start.reference_space = result.reference_space;
   start.session = RandomNumber();
   start.next_reference = result.next_reference;
+  start.reference_survived = result.reference_survived;
   if (start.reference_space.empty()) {
     start.reference_space = NewReferenceSpace();
     logger_.Info("series references start anew", {{"cause", result.new_space_cause}});
@@ -123,8 +149,13 @@ absl::Status Db::Quarantine(std::string_view name, std::string_view bytes) {
   const std::string directory = io::JoinPath(options_.path, kQuarantineDirectory);
   NARTHEX_RETURN_IF_ERROR(fs_->CreateDirectories(directory));
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_->List(directory));
-  if (names.size() >= kQuarantineFilesMax) {
-    return ResourceExhausted(directory, " has ", names.size(), " files; no more are kept");
+  uint64_t total_bytes = bytes.size();
+  for (const std::string& old : names) {
+    const absl::StatusOr<uint64_t> size = fs_->FileSize(io::JoinPath(directory, old));
+    if (size.ok()) total_bytes += *size;
+  }
+  if (names.size() >= kQuarantineFilesMax || total_bytes > kQuarantineBytesMax) {
+    return ResourceExhausted(directory, " is full");
   }
   return fs_->WriteFileAtomically(io::JoinPath(directory, name), bytes);
 }

@@ -45,14 +45,14 @@ class Db {
   // Reads the log and opens it for appending. `stopped` ends it with Cancelled.
   absl::Status Replay(const std::function<bool()>& stopped);
   bool ready() const { return ready_.load(std::memory_order_acquire); }
-  // OK once replayed; Unavailable with the progress before.
+  // OK once replayed; Unavailable with the progress, or with why it failed, before.
   absl::Status CheckReady() const;
 
   // Makes durable what was appended before the call.
   absl::Status Sync() { return head_.Sync(); }
 
   // Keeps the bytes of a batch that could not be decoded, for somebody to look at. Bounded: beyond
-  // some number of files it is ResourceExhausted.
+  // 100 files or 512 MiB it is ResourceExhausted.
   absl::Status Quarantine(std::string_view name, std::string_view bytes);
 
   // REQUIRES (for appending and reading): ready().
@@ -66,6 +66,7 @@ class Db {
  private:
   Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
      std::unique_ptr<io::DirectoryLock> lock);
+  absl::Status ReplayLog(const std::function<bool()>& stopped);
   absl::Status OpenLog();
   void WarnOfBlocks();
 
@@ -82,6 +83,9 @@ class Db {
   ReplayResult replay_result_;
   absl::Duration replay_duration_;
   std::atomic<bool> ready_{false};
+
+  mutable Mutex mu_;
+  absl::Status replay_error_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace narthex::tsdb

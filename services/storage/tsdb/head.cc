@@ -20,6 +20,7 @@ absl::Status Head::StartAppending(const LogStart& start) {
   reference_space_ = start.reference_space;
   session_ = start.session;
   next_reference_ = start.next_reference;
+  reference_survived_ = start.reference_survived;
   // The log calls back while it opens (here) and while it writes (HeadAppender), both times with
   // the lock held.
   const auto start_segment = [this](uint64_t segment, std::vector<std::string>* records) {
@@ -72,9 +73,9 @@ Head::SenderPosition Head::PositionOf(const Sender& sender) const {
   return {sender.applied, sender.durable};
 }
 
-uint64_t Head::reference_max() const {
+uint64_t Head::WelcomeReferenceMax(Sender* sender) {
   MutexLock lock(&append_mu_);
-  return next_reference_ - 1;
+  return std::exchange(sender->welcomed, true) ? next_reference_ - 1 : reference_survived_;
 }
 
 absl::Status Head::broken() const {
@@ -96,11 +97,7 @@ void Head::ApplyLocked(const std::vector<Accepted>& accepted) {
   Timestamp newest = kMinTimestamp;
   for (size_t i = 0; i < accepted.size(); ++i) {
     if (i + kAhead < accepted.size()) {
-      const SeriesHot& ahead = table_.hot(accepted[i + kAhead].slot);
-      if (!ahead.empty()) {
-        __builtin_prefetch(ahead.open, 1);
-        __builtin_prefetch(ahead.open + ahead.open_size, 1);
-      }
+      table_.PrefetchTail(accepted[i + kAhead].slot);
     }
     const Accepted& sample = accepted[i];
     table_.Append(sample.slot, sample.timestamp, sample.value, batch, seen_by_all);

@@ -42,6 +42,7 @@ struct Sender {
   uint64_t applied = 0;  // Batches up to this sequence are applied.
   uint64_t syncing = 0;
   uint64_t durable = 0;  // And synced.
+  bool welcomed = false;
 };
 
 // Counts since the start; read from any thread.
@@ -76,7 +77,8 @@ class Head {
     uint64_t segment = 0;
     std::string reference_space;
     uint64_t session = 0;
-    uint64_t next_reference = 1;  // Above all that were ever given.
+    uint64_t next_reference = 1;      // Above all that were ever given.
+    uint64_t reference_survived = 0;  // The greatest that the log brought back.
   };
   // Opens the log; from now on batches may come.
   absl::Status StartAppending(const LogStart& start);
@@ -94,7 +96,9 @@ class Head {
   SenderPosition PositionOf(const Sender& sender) const;
 
   const std::string& reference_space() const { return reference_space_; }
-  uint64_t reference_max() const;  // The greatest that is in use.
+  // What a sender that connects may keep of its references: those up to this one. The first time in
+  // a session that is what the log brought back, later all that were given.
+  uint64_t WelcomeReferenceMax(Sender* sender);
 
   SeriesTable& table() { return table_; }
   const SeriesTable& table() const { return table_; }
@@ -157,6 +161,7 @@ class Head {
   std::atomic<wal::Writer*> log_view_{nullptr};  // The same, for Sync() and counters.
   BatchNumber newest_batch_ ABSL_GUARDED_BY(append_mu_) = 0;
   uint64_t next_reference_ ABSL_GUARDED_BY(append_mu_) = 1;
+  uint64_t reference_survived_ ABSL_GUARDED_BY(append_mu_) = 0;
   // Series that the log does not have, because writing them failed; they go before the next batch.
   std::vector<Slot> unlogged_ ABSL_GUARDED_BY(append_mu_);
   absl::flat_hash_map<std::string, std::unique_ptr<Sender>> senders_ ABSL_GUARDED_BY(append_mu_);

@@ -226,7 +226,6 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
     }
   }
   head_->unlogged_.clear();
-  ForgetPending();
   head_->ApplyLocked(accepted_);
   if (sender != nullptr) sender->applied = sequence;
   counters.batches.fetch_add(1, std::memory_order_relaxed);

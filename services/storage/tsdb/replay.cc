@@ -248,6 +248,7 @@ absl::Status Replay::ApplySeries(std::string_view record) {
     // Series that were made twice (upstream can do that) are one; both references lead to it.
     head_->table_.SetReference(entry.ref, slot);
     reference_max_ = std::max(reference_max_, entry.ref);
+    result_->reference_survived = std::max(result_->reference_survived, entry.ref);
   }
   return absl::OkStatus();
 }
@@ -257,7 +258,6 @@ absl::Status Replay::ApplySamples(std::string_view record) {
   MutexLock lock(&head_->append_mu_);
   accepted_.clear();
   const auto flush = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_) {
-    for (const Head::Accepted& sample : accepted_) head_->table_.hot(sample.slot).pending = 0;
     head_->ApplyLocked(accepted_);
     result_->samples += accepted_.size();
     accepted_.clear();

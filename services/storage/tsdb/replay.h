@@ -30,9 +30,9 @@ struct ReplayResult {
   uint64_t next_segment = 0;    // Where the log goes on.
   std::string reference_space;  // Empty when a new one must begin; see `new_space_cause`.
   std::string new_space_cause;
-  uint64_t next_reference =
-      1;  // Above every reference in the log and above what may have been lost.
-  std::string last_segment_path;  // To be synced before anything in it is called durable.
+  uint64_t next_reference = 1;      // Above all in the log, and above what may have been lost.
+  uint64_t reference_survived = 0;  // The greatest that leads to a series.
+  std::string last_segment_path;    // To be synced before anything in it is called durable.
 
   uint64_t records = 0;
   uint64_t samples = 0;

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "lib/base/check.h"
+#include "lib/base/coding.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -124,16 +125,17 @@ void SeriesTable::NoteBatch(SeriesHot* hot, SeriesCold* cold, BatchNumber batch,
     }
     history_[node] = {hot->newest_batch, cold->history};
     cold->history = node + 1;
-  } else if (cold->history != 0) {
+    hot->has_history = true;
+  } else if (hot->has_history) {
     FreeHistory(cold);
+    hot->has_history = false;
   }
   hot->newest_batch = batch << kBatchShift | 1;
 }
 
 void SeriesTable::OpenChunk(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp) {
   hot->state = chunkenc::XorState();
-  hot->open_class = 0;
-  hot->open = buffers_.Allocate(hot->open_class);
+  hot->first_block = hot->last_block = blocks_.Allocate();
   hot->open_size = 0;
   hot->cut_at = RangeEnd(timestamp, options_.range_ms);
   cold->open_min_time = timestamp;
@@ -149,18 +151,32 @@ void SeriesTable::CloseChunk(SeriesHot* hot, SeriesCold* cold) {
   chunk->duration = static_cast<uint32_t>(hot->state.timestamp - cold->open_min_time);
   chunk->size = hot->open_size;
   chunk->count = hot->state.count;
-  std::memcpy(chunk->bytes(), hot->open, hot->open_size);
+  CopyOpenChunk(*hot, chunk->bytes());
   cold->closed = chunk;
-  buffers_.Free(hot->open, hot->open_class);
+  blocks_.Free(hot->first_block, hot->last_block);
 }
 
-void SeriesTable::Grow(SeriesHot* hot) {
-  const uint8_t size_class = ChunkBuffers::ClassOf(hot->open_size + chunkenc::kXorSampleBytesMax);
-  uint8_t* const buffer = buffers_.Allocate(size_class);
-  std::memcpy(buffer, hot->open, hot->open_size);
-  buffers_.Free(hot->open, hot->open_class);
-  hot->open = buffer;
-  hot->open_class = size_class;
+void SeriesTable::CopyOpenChunk(const SeriesHot& hot, uint8_t* out) const {
+  uint32_t block = hot.first_block;
+  for (size_t at = 0; at < hot.open_size; at += ChunkBlock::kBytes) {
+    const ChunkBlock& from = blocks_[block];
+    std::memcpy(out + at, from.bytes, std::min(ChunkBlock::kBytes, hot.open_size - at));
+    block = from.next;
+  }
+  StoreBig(out, hot.state.count);
+}
+
+void SeriesTable::Store(SeriesHot* hot, size_t at, const uint8_t* bytes, size_t count) {
+  const size_t offset = at % ChunkBlock::kBytes;
+  const size_t here = std::min(count, ChunkBlock::kBytes - offset);
+  std::memcpy(blocks_[hot->last_block].bytes + offset, bytes, here);
+  if (here < count) {
+    const uint32_t next = blocks_.Allocate();
+    blocks_[hot->last_block].next = next;
+    hot->last_block = next;
+    std::memcpy(blocks_[next].bytes, bytes + here, count - here);
+  }
+  hot->open_size = static_cast<uint16_t>(at + count);
 }
 
 void SeriesTable::Append(Slot slot, Timestamp timestamp, double value, BatchNumber batch,
@@ -168,32 +184,40 @@ void SeriesTable::Append(Slot slot, Timestamp timestamp, double value, BatchNumb
   SeriesHot& hot = hot_[slot];
   SeriesCold& cold = cold_[slot];
   const SpinLockHolder lock(&hot.lock);
+  hot.pending = 0;
   NoteBatch(&hot, &cold, batch, seen_by_all);
   if (hot.empty()) {
     OpenChunk(&hot, &cold, timestamp);
   } else {
     NARTHEX_DCHECK(timestamp > hot.state.timestamp);
     const int count = hot.state.count;
-    if (hot.open_size > kChunkBytesMax) {
-      CloseChunk(&hot, &cold);
-      OpenChunk(&hot, &cold, timestamp);
-    } else {
+    bool full = hot.open_size > kChunkBytesMax;
+    if (!full) {
       if (count == options_.samples_target / 4) {
         hot.cut_at = PredictEnd(cold.open_min_time, hot.state.timestamp, hot.cut_at);
       }
       // Far more samples than wanted: they have become denser since the prediction.
-      if (timestamp >= hot.cut_at || count >= options_.samples_target * 2) {
-        CloseChunk(&hot, &cold);
-        OpenChunk(&hot, &cold, timestamp);
-      }
+      full = timestamp >= hot.cut_at || count >= options_.samples_target * 2;
+    }
+    if (full) {
+      CloseChunk(&hot, &cold);
+      OpenChunk(&hot, &cold, timestamp);
     }
   }
-  if (hot.open_size + chunkenc::kXorSampleBytesMax > ChunkBuffers::kSizes[hot.open_class]) {
-    Grow(&hot);
+  // The encoder goes on in the chunk's last byte, so it gets that alone, behind a count.
+  constexpr size_t kCountBytes = 2;
+  uint8_t scratch[kCountBytes + 1 + chunkenc::kXorSampleBytesMax];
+  if (hot.empty()) {
+    size_t size = 0;
+    chunkenc::XorAppend(&hot.state, scratch, &size, timestamp, value);
+    Store(&hot, 0, scratch, size);
+    return;
   }
-  size_t size = hot.open_size;
-  chunkenc::XorAppend(&hot.state, hot.open, &size, timestamp, value);
-  hot.open_size = static_cast<uint16_t>(size);
+  const size_t last = hot.open_size - size_t{1};
+  scratch[kCountBytes] = blocks_[hot.last_block].bytes[last % ChunkBlock::kBytes];
+  size_t size = kCountBytes + 1;
+  chunkenc::XorAppend(&hot.state, scratch, &size, timestamp, value);
+  Store(&hot, last, scratch + kCountBytes, size - kCountBytes);
 }
 
 uint64_t SeriesTable::Hidden(const SeriesHot& hot, const SeriesCold& cold,
@@ -225,7 +249,7 @@ bool SeriesTable::ReadChunks(Slot slot, Timestamp min_time, Timestamp max_time, 
       hidden -= hot.state.count;
     } else {
       if (hot.state.timestamp >= min_time && cold.open_min_time <= max_time) {
-        std::memcpy(out->open_bytes, hot.open, hot.open_size);
+        CopyOpenChunk(hot, out->open_bytes);
         out->chunks.push_back(
             {chunkenc::Encoding::kXor, cold.open_min_time, hot.state.timestamp,
              static_cast<uint32_t>(hot.state.count - hidden),
@@ -294,7 +318,7 @@ SeriesTable::Memory SeriesTable::memory() const {
   Memory memory;
   memory.records = hot_.memory_bytes() + cold_.memory_bytes() + history_.memory_bytes();
   memory.references = reference_nodes_bytes_;
-  memory.open_chunks = buffers_.memory_bytes();
+  memory.open_chunks = blocks_.memory_bytes();
   for (const auto& [range, arena] : ranges_) memory.closed_chunks += arena.memory_bytes();
   return memory;
 }

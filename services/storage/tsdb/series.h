@@ -59,16 +59,18 @@ class SpinLock {
 // only the thread that holds the head's append lock changes it, and reads it without.
 struct alignas(64) SeriesHot {
   chunkenc::XorState state;  // Of the open chunk: its newest sample is the newest of the series.
-  uint8_t* open = nullptr;   // Null when the series has no sample.
-  Timestamp cut_at = 0;      // A sample from here on starts a new chunk.
+  // The blocks of the open chunk; the count at its start is filled in when it is read.
+  uint32_t first_block = 0;
+  uint32_t last_block = 0;
+  Timestamp cut_at = 0;  // A sample from here on starts a new chunk.
   // The newest batch that touched the series, shifted by 16, and how many samples it brought.
   uint64_t newest_batch = 0;
   uint32_t pending = 0;  // 1 + index among the accepted samples of the batch that is being checked.
   uint16_t open_size = 0;
-  uint8_t open_class = 0;
+  bool has_history = false;
   SpinLock lock;
 
-  bool empty() const { return open == nullptr; }
+  bool empty() const { return state.count == 0; }
 };
 static_assert(sizeof(SeriesHot) == 64);
 
@@ -92,11 +94,14 @@ struct ChunkOptions {
   int64_t range_ms = 2 * 60 * 60 * 1000;  // No chunk crosses a multiple of this.
 };
 
+// The longest that an open chunk can get: 1,005 bytes and one more sample, rounded up.
+inline constexpr size_t kOpenBytesMax = 1056;
+
 // The samples of one series as a reader may see them, in time order. Reused from series to series.
 struct SeriesChunks {
   std::vector<storage::SelectChunk> chunks;
   // The open chunk's bytes; closed ones are not copied.
-  uint8_t open_bytes[ChunkBuffers::kSizeMax];
+  uint8_t open_bytes[kOpenBytesMax];
 };
 
 // All series of a head: their records, their chunks, and the numbers that lead to them.
@@ -124,8 +129,13 @@ class SeriesTable {
   // kNoSlot when nothing has this reference.
   Slot FindReference(uint64_t reference) const;
 
-  // Appends a sample that is newer than all of the series. Batches up to `seen_by_all` are visible
-  // to every reader that there is.
+  // For what is about to be appended.
+  void PrefetchTail(Slot slot) const {
+    const SeriesHot& series = hot_[slot];
+    if (!series.empty()) __builtin_prefetch(&blocks_[series.last_block], 1);
+  }
+  // Appends a sample that is newer than all of the series, and resets `pending`. Batches up to
+  // `seen_by_all` are visible to every reader that there is.
   void Append(Slot slot, Timestamp timestamp, double value, BatchNumber batch,
               BatchNumber seen_by_all);
 
@@ -170,7 +180,9 @@ class SeriesTable {
   void FreeHistory(SeriesCold* cold);
   void OpenChunk(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp);
   void CloseChunk(SeriesHot* hot, SeriesCold* cold);
-  void Grow(SeriesHot* hot);
+  // Writes at the end of the open chunk; `at` is where, in it.
+  void Store(SeriesHot* hot, size_t at, const uint8_t* bytes, size_t count);
+  void CopyOpenChunk(const SeriesHot& hot, uint8_t* out) const;
   // Samples of the series in batches after `visible`.
   uint64_t Hidden(const SeriesHot& hot, const SeriesCold& cold, BatchNumber visible) const;
 
@@ -190,10 +202,10 @@ class SeriesTable {
   size_t reference_nodes_bytes_ = 0;
 
   // Only touched by the appending thread.
-  ChunkBuffers buffers_;
   std::map<int64_t, Arena> ranges_;  // Closed chunks by the range that they lie in.
   std::vector<uint32_t> free_history_;
 
+  ChunkBlocks blocks_;                   // Likewise.
   SegmentedArray<HistoryNode> history_;  // Nodes are guarded by the lock of their series.
 };
 

@@ -95,7 +95,12 @@ Slot SeriesIndex::FindOrAdd(std::span<const LabelView> labels, uint64_t referenc
   cold.label_count = labels.size() & 0xffffff;
   cold.hash = HashPairs(cold.label_pairs());
   series_.insert(slot);
-  for (const PairId pair : cold.label_pairs()) pairs_[pair].postings.Add(slot);
+  for (const PairId pair : cold.label_pairs()) {
+    PostingsList& postings = pairs_[pair].postings;
+    postings_bytes_ -= postings.heap_bytes();
+    postings.Add(slot);
+    postings_bytes_ += postings.heap_bytes();
+  }
   return slot;
 }
 
@@ -380,9 +385,10 @@ SeriesIndex::Memory SeriesIndex::memory() const {
   Memory memory;
   ReaderMutexLock lock(&mu_);
   memory.symbols = symbols_.memory_bytes();
-  memory.pairs = pairs_.memory_bytes() + pair_ids_.capacity() * (sizeof(uint64_t) * 2 + 1);
-  for (const auto& [name, pairs] : names_) memory.pairs += pairs.capacity() * sizeof(PairId);
-  for (size_t i = 0; i < pairs_.size(); ++i) memory.postings += pairs_[i].postings.heap_bytes();
+  // The lists of a name's pairs are counted as if they had no room to spare.
+  memory.pairs = pairs_.memory_bytes() + pairs_.size() * sizeof(PairId) +
+                 pair_ids_.capacity() * (sizeof(uint64_t) * 2 + 1);
+  memory.postings = postings_bytes_;
   memory.series = label_arrays_.memory_bytes() + series_.capacity() * (sizeof(Slot) + 1);
   return memory;
 }

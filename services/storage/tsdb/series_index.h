@@ -127,6 +127,7 @@ class SeriesIndex {
   absl::flat_hash_map<Symbol, std::vector<PairId>> names_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<Slot, SlotHash, SlotEqual> series_ ABSL_GUARDED_BY(mu_);
   Arena label_arrays_ ABSL_GUARDED_BY(mu_);
+  size_t postings_bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace narthex::tsdb

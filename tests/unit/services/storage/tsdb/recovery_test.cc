@@ -236,7 +236,7 @@ TEST_CASE("A segment of another program begins a new reference space") {
   db.Open();
   CHECK(db.db->head().reference_space() != space);
   CHECK(db.LogHas("another program"));
-  CHECK(db.db->head().reference_max() > up + 6);
+  CHECK(db.db->head().WelcomeReferenceMax(db.db->head().FindSender("s")) == up + 6);
   SeriesMap series = db.SelectAll();
   CHECK(series.size() == 3);
   CHECK(series[kUp].size() == 3);
@@ -304,6 +304,29 @@ TEST_CASE(
   CHECK(db.db->replay_result().samples_unknown == 0);
 }
 
+TEST_CASE("What senders are at is known without the older segments") {
+  DbFixture db;
+  db.Open();
+  REQUIRE(PairWriter(&db.db->head()).Write(5).ok());
+  db.Crash();
+  db.Open();
+  db.Crash();
+  REQUIRE(db.fs.Remove("/data/wal/00000000").ok());
+  db.Open();
+  CHECK(db.db->head().PositionOf(*db.db->head().FindSender("s")).applied == 5);
+}
+
+TEST_CASE("A folder that cannot be written is an error at once") {
+  DbFixture db;
+  db.Open();
+  db.Crash();
+  DbOptions options;
+  options.path = kDbPath;
+  db.fs.FailFrom(db.fs.operations() + 1, absl::PermissionDeniedError("permission denied"));
+  const auto opened = Db::Open(options, &db.fs, &db.clock, Logger());
+  CHECK(opened.status().code() == absl::StatusCode::kPermissionDenied);
+}
+
 TEST_CASE("A stopped replay ends with Cancelled") {
   DbFixture db;
   db.Open();
@@ -317,6 +340,7 @@ TEST_CASE("A stopped replay ends with Cancelled") {
   CHECK((*opened)->Replay([] { return true; }).code() == absl::StatusCode::kCancelled);
   CHECK(!(*opened)->ready());
   CHECK((*opened)->CheckReady().code() == absl::StatusCode::kUnavailable);
+  CHECK(Message((*opened)->CheckReady()).find("cannot be replayed") != std::string::npos);
 }
 
 TEST_CASE("A batch larger than a segment comes back whole") {
