@@ -23,7 +23,7 @@ struct Options {
   int64_t silences_max = 0;
   int64_t silence_bytes_max = 0;
   absl::Duration dispatch_start_delay;
-  std::string web_listen_address = "127.0.0.1:9093";
+  std::string web_listen_address = ":9093";
   std::string web_external_url;
   std::string web_route_prefix;
   int64_t web_get_concurrency = 0;  // 0: 8.

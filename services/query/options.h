@@ -18,7 +18,7 @@ struct Options {
   std::vector<std::string> scraper_endpoints;
   std::vector<std::string> alertmanager_endpoints;
 
-  std::string web_listen_address = "127.0.0.1:9090";
+  std::string web_listen_address = ":9090";
   bool web_enable_lifecycle = false;
   std::string web_external_url;
   std::string web_route_prefix;

@@ -16,7 +16,7 @@ struct Options {
   std::vector<std::string> storage_endpoints;  // Empty: 127.0.0.1:10901.
   std::string spool_path = "spool/";
   uint64_t spool_size_max = uint64_t{4} << 30;
-  std::string web_listen_address = "127.0.0.1:9096";
+  std::string web_listen_address = ":9096";
   std::string grpc_listen_address = "127.0.0.1:9097";
   bool enable_lifecycle = false;
   bool adjust_timestamps = true;

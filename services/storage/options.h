@@ -15,7 +15,7 @@ struct Options {
   std::string path = "data/";
   absl::Duration retention_time;      // 0: not given.
   uint64_t retention_size_bytes = 0;  // 0: not given.
-  std::string web_listen_address = "127.0.0.1:9092";
+  std::string web_listen_address = ":9092";
   std::string grpc_listen_address = "127.0.0.1:10901";
   bool enable_lifecycle = false;
   uint64_t segment_size_bytes = uint64_t{128} << 20;
