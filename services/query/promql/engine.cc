@@ -242,7 +242,8 @@ absl::StatusOr<Result> Engine::Run(storage::Querier* querier, const Expr& expr,
                                    const Bounds& bounds, const QueryOptions& query_options) {
   // Far from where sums of times overflow; the year 36,000,000 and its mirror.
   constexpr Timestamp kTimeMax = int64_t{1} << 60;
-  if (std::max(std::abs(bounds.start), std::abs(bounds.end)) > kTimeMax) {
+  if (std::min(bounds.start, bounds.end) < -kTimeMax ||
+      std::max(bounds.start, bounds.end) > kTimeMax) {
     return InvalidArgument("query time is out of range");
   }
   if (!bounds.instant && (bounds.step_ms <= 0 || bounds.start > bounds.end)) {

@@ -206,7 +206,19 @@ class Parser {
 
   // -- Expressions.
 
+  // Every way down into a nested expression leads through here.
   ExprPtr ParseBinary(int least_precedence) {
+    if (depth_ == kHeightMax) {
+      Fail(token_.position, "expression is nested too deeply");
+      return nullptr;
+    }
+    ++depth_;
+    ExprPtr expr = ParseBinaryChain(least_precedence);
+    --depth_;
+    return expr;
+  }
+
+  ExprPtr ParseBinaryChain(int least_precedence) {
     ExprPtr left = ParseUnary();
     while (left != nullptr) {
       const OperatorRow* row = FindOperator(token_.type);
@@ -228,16 +240,11 @@ class Parser {
 
   ExprPtr ParseUnary() {
     if (token_.type != TokenType::kAdd && token_.type != TokenType::kSub) return ParsePostfix();
-    if (++depth_ > kHeightMax) {
-      Fail(token_.position, "expression is nested too deeply");
-      return nullptr;
-    }
     const bool negate = token_.type == TokenType::kSub;
     const int start = token_.position.start;
     Advance();
     // The sign binds like '*', so only '^' is stronger.
     ExprPtr operand = ParseBinary(kPowPrecedence);
-    --depth_;
     if (operand == nullptr) return nullptr;
     if (operand->kind == ExprKind::kNumberLiteral) {
       auto& number = As<NumberLiteral>(*operand);
@@ -348,13 +355,8 @@ class Parser {
 
   ExprPtr ParseParenthesised() {
     auto paren = std::make_unique<Paren>(token_.position);
-    if (++depth_ > kHeightMax) {
-      Fail(token_.position, "expression is nested too deeply");
-      return nullptr;
-    }
     Advance();
     paren->expr = ParseBinary(0);
-    --depth_;
     if (paren->expr == nullptr) return nullptr;
     paren->position.end = token_.position.end;
     if (!Expect(TokenType::kRightParen, "", "")) return nullptr;
@@ -566,11 +568,9 @@ class Parser {
   }
 
   bool ParseArguments(std::vector<ExprPtr>* args) {
-    if (++depth_ > kHeightMax) return Fail(token_.position, "expression is nested too deeply");
     Advance();  // The left parenthesis.
     if (token_.type == TokenType::kRightParen) {
       Advance();
-      --depth_;
       return true;
     }
     while (true) {
@@ -584,7 +584,6 @@ class Parser {
         return Fail(comma, "trailing commas not allowed in function call args");
       }
     }
-    --depth_;
     return Expect(TokenType::kRightParen, "", "");
   }
 
@@ -771,7 +770,7 @@ class Parser {
       const PositionRange position = token_.position;
       if (!ParseNumberToken(&seconds, &duration)) return false;
       const double ms = sign * seconds * 1000;
-      if (!(std::abs(ms) < 9.2e18)) {
+      if (!(std::abs(ms) < 0x1p63)) {
         std::string shown;
         StrAppend(&shown, sign * seconds);
         if (std::isinf(seconds)) shown = sign > 0 ? "+Inf" : "-Inf";

@@ -247,9 +247,10 @@ size_t Planner::AddSelector(const VectorSelector& selector, Timestamp start, Tim
   request.hints.range_ms = range_ms;
   request.hints.newest_only =
       range_ms == 0 && !selector.smoothed && (grid.count == 1 || selector.time.has_at());
-  request.hints.function = surroundings_.function;
-  request.hints.grouping = surroundings_.grouping;
-  request.hints.by = surroundings_.by;
+  Surroundings around = std::exchange(surroundings_, {});
+  request.hints.function = std::move(around.function);
+  request.hints.grouping = std::move(around.grouping);
+  request.hints.by = around.by;
   selectors_.push_back(std::move(request));
   return selectors_.size() - 1;
 }
@@ -356,11 +357,8 @@ ScalarOperatorPtr Planner::PlanScalar(const Expr& expr, const Grid& grid) {
 
 VectorOperatorPtr Planner::PlanVectorNode(const Expr& expr, const Grid& grid) {
   switch (expr.kind) {
-    case ExprKind::kVectorSelector: {
-      VectorOperatorPtr selector = PlanSelector(As<VectorSelector>(expr), grid, false);
-      surroundings_ = {};
-      return selector;
-    }
+    case ExprKind::kVectorSelector:
+      return PlanSelector(As<VectorSelector>(expr), grid, /*timestamps=*/false);
     case ExprKind::kUnary: {
       surroundings_ = {};
       VectorOperatorPtr child = PlanVector(*As<Unary>(expr).expr, grid);

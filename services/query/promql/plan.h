@@ -32,7 +32,7 @@ class Planner {
   const std::vector<storage::Selector>& selectors() const { return selectors_; }
 
  private:
-  // What stands around a selector, for its hints.
+  // What stands around the next selector, for its hints.
   struct Surroundings {
     std::string function;
     std::vector<std::string> grouping;
