@@ -98,7 +98,7 @@ absl::Status SegmentLog::BeginSegment() {
 absl::Status SegmentLog::FlushSegment(std::vector<Record>* records) {
   const absl::Status status = writer_->Flush();
   if (!status.ok()) {
-    writer_.reset();
+    AbandonSegment();
     return status;
   }
   MutexLock lock(&mu_);
@@ -110,6 +110,19 @@ absl::Status SegmentLog::FlushSegment(std::vector<Record>* records) {
   return absl::OkStatus();
 }
 
+// After a failed write: the next one begins a new segment. One without a whole record goes, so that
+// a full disk does not fill with empty files.
+void SegmentLog::AbandonSegment() {
+  writer_.reset();
+  {
+    MutexLock lock(&mu_);
+    if (!segments_.back().records.empty()) return;
+    gone_.push_back(segments_.back().path);
+    segments_.pop_back();
+  }
+  RemoveFiles();
+}
+
 absl::Status SegmentLog::Write(std::span<const SequencedBatch> batches,
                                const storage::SeriesTable& table) {
   std::vector<Record> pending;
@@ -117,8 +130,9 @@ absl::Status SegmentLog::Write(std::span<const SequencedBatch> batches,
   for (const SequencedBatch& item : batches) {
     if (writer_ != nullptr && writer_->size_bytes() >= segment_bytes_max_) {
       NARTHEX_RETURN_IF_ERROR(FlushSegment(&pending));
-      NARTHEX_RETURN_IF_ERROR(writer_->Sync());
+      const absl::Status synced = writer_->Sync();
       writer_.reset();
+      NARTHEX_RETURN_IF_ERROR(synced);
     }
     if (writer_ == nullptr) {
       NARTHEX_RETURN_IF_ERROR(BeginSegment());

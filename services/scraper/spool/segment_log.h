@@ -84,6 +84,7 @@ class SegmentLog {
   void LoadSegment(Segment* segment, SegmentReader* reader);
   absl::Status BeginSegment();
   absl::Status FlushSegment(std::vector<Record>* records);
+  void AbandonSegment();
   void RemoveFrontLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RemoveFiles();
 
