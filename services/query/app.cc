@@ -167,6 +167,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   ops.name = "query";
   ops.ready = ready;
   ops.enable_lifecycle = options.web_enable_lifecycle;
+  ops.prefix = web.route_prefix;
   service::AddOpsHandlers(&app->router_, e, std::move(ops));
   e.registry
       ->AddGauge("prometheus_build_info",

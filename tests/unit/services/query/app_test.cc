@@ -95,6 +95,31 @@ TEST_CASE("The service answers queries from its storage node, and says when that
   app->Stop();
 }
 
+TEST_CASE("Of several storage nodes one may be away, with a warning that names it") {
+  Fixture f;
+  testing::FakeStorageServer second;
+  const Timestamp now = ToTimestamp(RealClock()->Now()) - 1000;
+  f.storage.memory().Append(Labels{{kMetricName, "up"}, {"job", "a"}}, now, 1);
+  f.storage.memory().Append(Labels{{kMetricName, "up"}, {"job", "both"}}, now, 1);
+  second.memory().Append(Labels{{kMetricName, "up"}, {"job", "both"}}, now, 1);
+  second.memory().Append(Labels{{kMetricName, "up"}, {"job", "z"}}, now, 1);
+  f.options.storage_endpoints.push_back(second.endpoint());
+  const auto app = f.Started();
+  CHECK(f.Fetch(*app, "/api/v1/query?query=count(up)").body.find(",\"3\"]") != std::string::npos);
+  CHECK(f.Fetch(*app, "/api/v1/label/job/values").body ==
+        R"({"status":"success","data":["a","both","z"]})");
+  second.Stop();
+  for (const std::string path :
+       {"query?query=up", "labels", "label/job/values", "series?match[]=up"}) {
+    const http::ClientResponse partial = f.Fetch(*app, "/api/v1/" + path);
+    CHECK(partial.status == 200);
+    CHECK(partial.body.find(StrCat("\"warnings\":[\"storage ", second.endpoint())) !=
+          std::string::npos);
+  }
+  f.storage.Stop();
+  CHECK(f.Fetch(*app, "/api/v1/query?query=up").status == 503);
+}
+
 TEST_CASE("A configuration that is bad is an error at the start, with file, line and key") {
   Fixture f;
   const auto error = [&] { return std::string(Message(f.Create().status())); };
