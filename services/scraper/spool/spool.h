@@ -78,6 +78,11 @@ class Spool final : public storage::BatchSink {
   // Series with a number, those included that only kept batches name.
   size_t series() const { return table_.size(); }
   uint64_t disk_bytes() const { return log_->size_bytes(); }
+  // Batches up to this one are on disk, or durable at storage and gone from it.
+  uint64_t written_sequence() const {
+    MutexLock lock(&mu_);
+    return written_;
+  }
 
  private:
   class Endpoint;
