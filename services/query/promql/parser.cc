@@ -895,7 +895,8 @@ class Parser {
     Advance();
     DurationPtr inner = ParseDurationExpr(0, context);
     if (inner == nullptr || !Expect(TokenType::kRightParen, context, "\")\"")) return nullptr;
-    inner->wrapped = inner->op != DurationExpr::Op::kNumber;
+    // A bare number needs no parentheses, a signed one does before '^'.
+    inner->wrapped = inner->op != DurationExpr::Op::kNumber || inner->seconds < 0;
     inner->position = {start, last_end_};
     return inner;
   }
@@ -939,6 +940,9 @@ class Parser {
     const double ns = std::round(duration->seconds * 1e9);
     if (!(std::abs(ns) < 9.2e18)) return Fail(duration->position, "duration out of range");
     value->ms = static_cast<int64_t>(ns) / 1000000;
+    if (positive && value->ms == 0) {
+      return Fail(duration->position, "duration must be greater than 0");
+    }
     return true;
   }
 

@@ -217,12 +217,9 @@ bool Planner::ResolveDuration(const DurationValue& value, bool positive, int64_t
     context_->Error("duration is out of range");
     return false;
   }
-  if (positive && ns <= 0) {
-    context_->Error("duration must be greater than 0");
-    return false;
-  }
   *ms = static_cast<int64_t>(ns) / 1000000;
-  return true;
+  if (positive && *ms <= 0) context_->Error("duration must be greater than 0");
+  return context_->ok();
 }
 
 bool Planner::Resolve(const TimeModifiers& time, Place* place) {
