@@ -353,6 +353,8 @@ ScalarOperatorPtr Planner::PlanScalar(const Expr& expr, const Grid& grid) {
 }
 
 VectorOperatorPtr Planner::PlanVectorNode(const Expr& expr, const Grid& grid) {
+  if (expr.kind == ExprKind::kParen) return PlanVectorNode(*As<Paren>(expr).expr, grid);
+  const bool name_unused = std::exchange(name_unused_, false);
   switch (expr.kind) {
     case ExprKind::kVectorSelector:
       return PlanSelector(As<VectorSelector>(expr), grid, /*timestamps=*/false);
@@ -369,9 +371,8 @@ VectorOperatorPtr Planner::PlanVectorNode(const Expr& expr, const Grid& grid) {
       return PlanAggregate(As<Aggregate>(expr), grid);
     case ExprKind::kCall:
       surroundings_ = {std::string(As<Call>(expr).function->name), {}, false};
-      return PlanCall(As<Call>(expr), grid);
+      return PlanCall(As<Call>(expr), grid, name_unused);
     case ExprKind::kParen:
-      return PlanVectorNode(*As<Paren>(expr).expr, grid);
     case ExprKind::kNumberLiteral:
     case ExprKind::kStringLiteral:
     case ExprKind::kMatrixSelector:
@@ -520,6 +521,9 @@ VectorOperatorPtr Planner::PlanAggregate(const Aggregate& aggregate, const Grid&
   }
   surroundings_ = {std::string(AggregateOpText(aggregate.op)), aggregate.grouping,
                    !aggregate.without};
+  name_unused_ = !aggregate.without && !KeepsElements(aggregate.op) &&
+                 std::none_of(aggregate.grouping.begin(), aggregate.grouping.end(),
+                              [](const std::string& name) { return name.starts_with("__"); });
   VectorOperatorPtr child = PlanVector(*aggregate.expr, grid);
   if (child == nullptr) return nullptr;
   return MakeAggregate(context_, std::move(arguments), std::move(child), std::move(param),

@@ -52,8 +52,8 @@ class Planner {
   VectorOperatorPtr PlanBinary(const Binary& binary, const Grid& grid);
   VectorOperatorPtr PlanAggregate(const Aggregate& aggregate, const Grid& grid);
 
-  VectorOperatorPtr PlanCall(const Call& call, const Grid& grid);
-  VectorOperatorPtr PlanWindowCall(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanCall(const Call& call, const Grid& grid, bool name_unused);
+  VectorOperatorPtr PlanWindowCall(const Call& call, const Grid& grid, bool name_unused);
   VectorOperatorPtr PlanTimeCall(const Call& call, const Grid& grid);
   VectorOperatorPtr PlanTimestamp(const Call& call, const Grid& grid);
   VectorOperatorPtr PlanAbsent(const Call& call, const Grid& grid);
@@ -73,6 +73,9 @@ class Planner {
   EvalContext* const context_;
   std::vector<storage::Selector> selectors_;
   Surroundings surroundings_;
+  // The next node's parent does not look at metric names, so that taking them away is work for
+  // nothing.
+  bool name_unused_ = false;
 };
 
 }  // namespace narthex::promql

@@ -55,9 +55,9 @@ const VectorSelector* RangeSelectorOf(const Expr& expr) {
 
 }  // namespace
 
-VectorOperatorPtr Planner::PlanCall(const Call& call, const Grid& grid) {
+VectorOperatorPtr Planner::PlanCall(const Call& call, const Grid& grid, bool name_unused) {
   const std::string_view name = call.function->name;
-  if (FindWindowFunction(name) != nullptr) return PlanWindowCall(call, grid);
+  if (FindWindowFunction(name) != nullptr) return PlanWindowCall(call, grid, name_unused);
   if (FindTimeFunction(name) != nullptr) return PlanTimeCall(call, grid);
   if (name == "timestamp") return PlanTimestamp(call, grid);
   if (name == "absent" || name == "absent_over_time") return PlanAbsent(call, grid);
@@ -77,8 +77,8 @@ VectorOperatorPtr Planner::PlanCall(const Call& call, const Grid& grid) {
   return PlanNumberCall(call, grid);
 }
 
-VectorOperatorPtr Planner::PlanWindowCall(const Call& call, const Grid& grid) {
-  const WindowFunction& function = *FindWindowFunction(call.function->name);
+VectorOperatorPtr Planner::PlanWindowCall(const Call& call, const Grid& grid, bool name_unused) {
+  WindowFunction function = *FindWindowFunction(call.function->name);
   size_t range_index = 0;
   while (TypeOf(*call.args[range_index]) != ValueType::kMatrix) ++range_index;
   const Expr& range_expr = *call.args[range_index];
@@ -104,6 +104,9 @@ VectorOperatorPtr Planner::PlanWindowCall(const Call& call, const Grid& grid) {
     if (i == range_index) continue;
     params.push_back(PlanScalar(*call.args[i], grid));
     if (params.back() == nullptr) return nullptr;
+  }
+  if (name_unused && IsUniqueWithoutName(range_expr, context_->options())) {
+    function.keeps_name = true;
   }
   VectorOperatorPtr result = MakeWindowFunction(context_, function, std::move(range),
                                                 std::move(params), call.args[0]->position);
