@@ -132,6 +132,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   environment.external_url = web.external_url;
   environment.restore = {options.rules_outage_tolerance, options.rules_grace_period};
   environment.resend_delay = options.rules_resend_delay;
+  rules_options.storage_alert_after = options.rules_resend_delay;
   app->rules_ = std::make_unique<rules::Manager>(std::move(rules_options));
 
   app->reloader_ =

@@ -1,5 +1,6 @@
 #include "services/query/api/query_handlers.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,7 +16,7 @@ namespace narthex::query_api {
 namespace {
 
 // Points per series that one range query may ask for: a week at a minute, or a year at an hour.
-constexpr int64_t kPointsMax = 11'000;
+constexpr uint64_t kPointsMax = 11'000;
 
 // An answer that says what was wrong with a parameter, or nothing.
 using Refusal = std::optional<Answer>;
@@ -34,7 +35,7 @@ Refusal ParseOptions(const http::ServerRequest& request, promql::QueryOptions* o
       return Answer::Error(ErrorType::kBadData, StrCat("error parsing lookback delta duration: ",
                                                        Message(delta.status())));
     }
-    options->lookback_delta = *delta;
+    options->lookback_delta = std::max(*delta, absl::ZeroDuration());
   }
   return std::nullopt;
 }
@@ -112,7 +113,9 @@ Answer QueryHandlers::Range(const http::ServerRequest& request) {
                                 "zero or negative query resolution step widths are not accepted. "
                                 "Try a positive integer");
   }
-  if ((*end - *start) / step_ms > kPointsMax) {
+  // The bounds of time are further apart than an int64 holds.
+  const uint64_t range_ms = static_cast<uint64_t>(*end) - static_cast<uint64_t>(*start);
+  if (range_ms / static_cast<uint64_t>(step_ms) > kPointsMax) {
     return Answer::Error(ErrorType::kBadData,
                          "exceeded maximum resolution of 11,000 points per timeseries. Try "
                          "decreasing the query resolution (?step=XX)");

@@ -165,6 +165,9 @@ TEST_CASE("Bad requests say which parameter is wrong and why") {
   CHECK(api.Get("query_range", with("end", "11002")) ==
         BadData("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
                 "query resolution (?step=XX)"));
+  CHECK(
+      api.Get("query_range", {{"query", "1"}, {"start", "-1e300"}, {"end", "1e300"}, {"step", "1"}})
+          .substr(0, 3) == "400");
   CHECK(api.Get("query_range", with("query", "requests_total[1m]")) ==
         BadData(R"(invalid parameter \"query\": invalid expression type \"range vector\" for )"
                 R"(range query, must be Scalar or instant Vector)"));
