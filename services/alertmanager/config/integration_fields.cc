@@ -288,12 +288,12 @@ absl::Status ValidateSlack(IntegrationConfig* config) {
   }
   const bool has_url = fields.IsSet("api_url") || fields.IsSet("api_url_file");
   const bool has_token = fields.IsSet("app_token") || fields.IsSet("app_token_file");
-  if (has_url && has_token && fields.Text("api_url") != fields.Text("app_url")) {
+  if (has_url && has_token && !IsSlackAppUrl(fields.Text("api_url"), fields.Text("app_url"))) {
     return InvalidArgument(
         "at most one of app_token/app_token_file & api_url/api_url_file must be configured");
   }
   if (fields.Bool("update_message") && !has_token && has_url &&
-      fields.Text("api_url") != kSlackAppUrl) {
+      !IsSlackAppUrl(fields.Text("api_url"), kSlackAppUrl)) {
     return InvalidArgument(
         "update_message can only be used with bot tokens. api_url must be set to ", kSlackAppUrl);
   }
@@ -840,6 +840,10 @@ constexpr FieldSpec kGlobal[] = {
 };
 
 }  // namespace
+
+bool IsSlackAppUrl(std::string_view url, std::string_view app_url) {
+  return url == app_url || url == "<secret>";
+}
 
 std::span<const IntegrationSpec> Integrations() { return kIntegrations; }
 std::span<const FieldSpec> GlobalFields() { return kGlobal; }

@@ -66,6 +66,10 @@ struct IntegrationSpec {
   absl::Status (*resolve)(IntegrationConfig* config, const FieldValues& global) = nullptr;
 };
 
+// An api_url beside an app_token is allowed only when it says the same; the placeholder of a
+// printed configuration may say anything.
+bool IsSlackAppUrl(std::string_view url, std::string_view app_url);
+
 // In the order in which receivers print them.
 std::span<const IntegrationSpec> Integrations();
 std::span<const FieldSpec> GlobalFields();

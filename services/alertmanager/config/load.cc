@@ -310,7 +310,8 @@ absl::Status DecodeGlobal(const yaml::Value& value, Config* out) {
   const FieldValues& global = out->global;
   const bool slack_token = global.IsSet("slack_app_token") || global.IsSet("slack_app_token_file");
   const bool slack_url = global.IsSet("slack_api_url") || global.IsSet("slack_api_url_file");
-  if (slack_token && slack_url && global.Text("slack_api_url") != global.Text("slack_app_url")) {
+  if (slack_token && slack_url &&
+      !IsSlackAppUrl(global.Text("slack_api_url"), global.Text("slack_app_url"))) {
     return fields.ErrorAt("slack_api_url",
                           "at most one of slack_app_token/slack_app_token_file & "
                           "slack_api_url/slack_api_url_file must be configured");

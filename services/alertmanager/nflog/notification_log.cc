@@ -130,7 +130,6 @@ absl::StatusOr<std::unique_ptr<NotificationLog>> NotificationLog::Open(
     metrics::Registry* registry) {
   std::unique_ptr<NotificationLog> log(new NotificationLog(options, clock, registry));
   if (options.path.empty()) return log;
-  const absl::Time now = clock->Now();
   MutexLock lock(&log->mu_);
   const auto take = [&](std::string_view record) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     absl::Time expires_at = absl::InfiniteFuture();
@@ -142,7 +141,6 @@ absl::StatusOr<std::unique_ptr<NotificationLog>> NotificationLog::Open(
   };
   NARTHEX_ASSIGN_OR_RETURN(log->file_,
                            snapshot::RecordFile::Open(file_system, options.path, logger, take));
-  std::erase_if(log->entries_, [now](const auto& item) { return item.second.expires_at <= now; });
   log->snapshot_size_->Set(static_cast<double>(log->file_->size_bytes()));
   return log;
 }
@@ -169,7 +167,7 @@ std::optional<Entry> NotificationLog::Query(const std::string& group_key,
   const std::string key = StateKey(group_key, receiver);
   MutexLock lock(&mu_);
   const auto found = entries_.find(key);
-  if (found == entries_.end() || found->second.expires_at <= clock_->Now()) return std::nullopt;
+  if (found == entries_.end()) return std::nullopt;
   return found->second.entry;
 }
 

@@ -61,6 +61,8 @@ class NotificationLog {
   // bound of its own. The entry holds in memory even when the file cannot be written; that is the
   // error.
   absl::Status Log(Entry entry, absl::Duration expiry);
+  // Also an entry that has expired and was not swept yet: an alert that outlives a short repeat
+  // interval must still be told as resolved.
   std::optional<Entry> Query(const std::string& group_key, const ReceiverKey& receiver);
 
   // Drops entries that have expired and rewrites the file.
