@@ -433,11 +433,11 @@ absl::StatusOr<std::vector<Value>> Executor::EvalArguments(const Value& dot,
 
 absl::StatusOr<Value> Executor::Finish(const Node& node, std::string_view name,
                                        absl::StatusOr<Value> result, std::span<const Value> args) {
-  At(node);
   for (const Value& arg : args) steps_ += SizeOf(arg) / kBytesPerStep;
   NARTHEX_RETURN_IF_ERROR(Step());
   if (!result.ok()) {
     if (absl::IsResourceExhausted(result.status())) return result.status();
+    At(node);
     return Error("error calling ", name, ": ", Message(result.status()));
   }
   if (SizeOf(*result) > limits_.output_bytes_max || result->depth() > kValueDepthMax) {

@@ -30,6 +30,7 @@ absl::StatusOr<std::unique_ptr<RecordFile>> RecordFile::Open(
     good_bytes = bytes.size() - reader.remaining();
   }
   opened->base_bytes_ = good_bytes;
+  opened->name_synced_ = true;
   if (good_bytes == bytes.size()) return opened;
 
   if (corrupt) {
@@ -54,6 +55,11 @@ absl::Status RecordFile::Append(std::string_view record, bool sync) {
   AppendLengthPrefixed(&bytes, record);
   absl::Status status = file_->Append(bytes);
   if (status.ok() && sync) status = file_->Sync();
+  if (status.ok() && sync && !name_synced_) {
+    // The name of a new file must survive too.
+    status = file_system_->SyncDirectory(std::string(io::DirName(path_)));
+    name_synced_ = status.ok();
+  }
   if (!status.ok()) {
     // Half a record may be in the file; cut it off, so that what is appended later can be read.
     static_cast<void>(file_->Truncate(base_bytes_ + appended_bytes_));
@@ -69,6 +75,7 @@ absl::Status RecordFile::Rewrite(const std::vector<std::string>& records) {
   for (const std::string& record : records) AppendLengthPrefixed(&bytes, record);
   file_.reset();
   NARTHEX_RETURN_IF_ERROR(file_system_->WriteFileAtomically(path_, bytes));
+  name_synced_ = true;
   base_bytes_ = bytes.size();
   appended_bytes_ = 0;
   return absl::OkStatus();

@@ -52,6 +52,7 @@ class RecordFile {
   io::FileSystem* const file_system_;
   const std::string path_;
   std::unique_ptr<io::WritableFile> file_;  // Null after a failed write, until the next one.
+  bool name_synced_ = false;
   uint64_t base_bytes_ = 0;
   uint64_t appended_bytes_ = 0;
 };
