@@ -14,7 +14,6 @@ struct AggregateArguments {
   std::vector<std::string> grouping;
   bool without = false;
   std::string value_label;  // count_values
-  PositionRange position;   // Of the aggregated expression.
   PositionRange param_position;
 };
 

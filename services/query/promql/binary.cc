@@ -12,13 +12,6 @@ namespace {
 
 bool IsTrim(BinaryOp op) { return op == BinaryOp::kTrimUpper || op == BinaryOp::kTrimLower; }
 
-void InformOfFloats(EvalContext* context, const BinaryArguments& arguments) {
-  const std::string_view op = BinaryOpText(arguments.op);
-  context->annotations().Inform(StrCat("incompatible sample types encountered for binary operator ",
-                                       Quote(op), ": float ", op, " float"),
-                                arguments.position);
-}
-
 // Keeps the steps of rows by what the other side has in the same group.
 class SetOperator : public VectorOperator {
  public:
@@ -97,6 +90,13 @@ class SetOperator : public VectorOperator {
 };
 
 }  // namespace
+
+void InformOfFloats(EvalContext* context, const BinaryArguments& arguments) {
+  const std::string_view op = BinaryOpText(arguments.op);
+  context->annotations().Inform(StrCat("incompatible sample types encountered for binary operator ",
+                                       Quote(op), ": float ", op, " float"),
+                                arguments.position);
+}
 
 ScalarOperatorPtr MakeScalarBinary(EvalContext* context, const BinaryArguments& arguments,
                                    ScalarOperatorPtr left, ScalarOperatorPtr right, size_t count) {

@@ -32,6 +32,9 @@ VectorOperatorPtr MakeVectorBinary(EvalContext* context, const BinaryArguments& 
 VectorOperatorPtr MakeSetOperator(EvalContext* context, BinaryOp op, const VectorMatching& matching,
                                   VectorOperatorPtr left, VectorOperatorPtr right, size_t count);
 
+// What trimming says of an operand that is no histogram; the element is gone.
+void InformOfFloats(EvalContext* context, const BinaryArguments& arguments);
+
 VectorOperatorPtr MakeNegation(EvalContext* context, VectorOperatorPtr child);
 
 }  // namespace narthex::promql

@@ -2,18 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 
-#include "lib/base/duration.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/base/utf8.h"
 #include "lib/labels/selector_format.h"
+#include "services/query/promql/duration_parser.h"
 #include "services/query/promql/functions.h"
-#include "services/query/promql/lexer.h"
-#include "services/query/promql/token.h"
 #include "services/query/promql/type_check.h"
 
 namespace narthex::promql {
@@ -59,66 +56,12 @@ const OperatorRow* FindOperator(TokenType type) {
   return nullptr;
 }
 
-struct DurationOperatorRow {
-  TokenType token;
-  DurationExpr::Op op;
-  std::string_view verb;
-  int precedence;
-};
-
-constexpr DurationOperatorRow kDurationOperators[] = {
-    {TokenType::kAdd, DurationExpr::Op::kAdd, "", 1},
-    {TokenType::kSub, DurationExpr::Op::kSub, "", 1},
-    {TokenType::kMul, DurationExpr::Op::kMul, "", 2},
-    {TokenType::kDiv, DurationExpr::Op::kDiv, "division by zero", 2},
-    {TokenType::kMod, DurationExpr::Op::kMod, "modulo by zero", 2},
-    {TokenType::kPow, DurationExpr::Op::kPow, "", 3},
-};
-
-constexpr std::string_view kDurationWanted = "number, duration, step(), or range()";
-
-using DurationPtr = std::unique_ptr<DurationExpr>;
-
-// Go's strconv.ParseInt with automatic base, then ParseFloat.
-bool ParseNumber(std::string_view text, double* value) {
-  std::string digits;
-  for (char c : text) {
-    if (c != '_') digits += c;
-  }
-  const auto parse_integer = [&](size_t skip, unsigned base) {
-    if (digits.size() <= skip) return false;
-    uint64_t result = 0;
-    for (size_t i = skip; i < digits.size(); ++i) {
-      const char c = digits[i];
-      unsigned digit = 99;
-      if (c >= '0' && c <= '9') digit = static_cast<unsigned>(c - '0');
-      if (c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a') + 10;
-      if (c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A') + 10;
-      if (digit >= base) return false;
-      if (result > (static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) - digit) / base) {
-        return false;
-      }
-      result = result * base + digit;
-    }
-    *value = static_cast<double>(result);
-    return true;
-  };
-  if (digits.size() > 1 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X')) {
-    return parse_integer(2, 16);
-  }
-  if (digits.size() > 1 && digits[0] == '0' && parse_integer(1, 8)) return true;
-  if (parse_integer(0, 10)) return true;
-  return ParseDouble(digits, value);
-}
-
 // One parse of one text. A method that fails has set status_ and returns null or false; the first
 // error stops everything.
-class Parser {
+class Parser : private DurationParser {
  public:
   Parser(std::string_view query, const ParserOptions& options)
-      : query_(query), options_(options), lexer_(query) {
-    token_ = lexer_.Next();
-  }
+      : DurationParser(query), options_(options) {}
 
   absl::StatusOr<ExprPtr> Expression() {
     ExprPtr expr;
@@ -165,32 +108,6 @@ class Parser {
   }
 
  private:
-  // -- Tokens and errors.
-
-  void Advance() {
-    last_end_ = token_.position.end;
-    token_ = lexer_.Next();
-  }
-
-  bool Fail(PositionRange position, std::string_view message) {
-    if (status_.ok()) status_ = ParseErrorAt(query_, position.start, message);
-    return false;
-  }
-
-  bool Unexpected(std::string_view context, std::string_view expected) {
-    if (token_.type == TokenType::kError) return Fail(token_.position, token_.text);
-    std::string message = StrCat("unexpected ", Describe(token_));
-    if (!context.empty()) StrAppend(&message, " in ", context);
-    if (!expected.empty()) StrAppend(&message, ", expected ", expected);
-    return Fail(token_.position, message);
-  }
-
-  bool Expect(TokenType type, std::string_view context, std::string_view expected) {
-    if (token_.type != type) return Unexpected(context, expected);
-    Advance();
-    return true;
-  }
-
   // Sets the height of a finished node; null when the tree has grown too high.
   template <typename T>
   ExprPtr Finish(std::unique_ptr<T> node) {
@@ -281,74 +198,20 @@ class Parser {
   }
 
   ExprPtr ParsePrimary() {
-    switch (token_.type) {
-      case TokenType::kLeftParen:
-        return ParseParenthesised();
-      case TokenType::kNumber:
-      case TokenType::kDuration:
-        return ParseNumberLiteral();
-      case TokenType::kString: {
-        auto literal = std::make_unique<StringLiteral>(token_.position, UnquoteString(token_.text));
-        Advance();
-        return literal;
-      }
-      case TokenType::kLeftBrace:
-        return ParseSelector();
-      case TokenType::kAggregate:
-        return ParseAggregateOrSelector();
-      case TokenType::kIdentifier:
-      case TokenType::kStart:
-      case TokenType::kEnd:
-      case TokenType::kStep:
-      case TokenType::kRange:
-        return ParseCallOrSelector();
-      case TokenType::kEof:
-      case TokenType::kError:
-      case TokenType::kMetricIdentifier:
-      case TokenType::kRightParen:
-      case TokenType::kRightBrace:
-      case TokenType::kLeftBracket:
-      case TokenType::kRightBracket:
-      case TokenType::kComma:
-      case TokenType::kColon:
-      case TokenType::kAssign:
-      case TokenType::kRegexMatch:
-      case TokenType::kRegexNotMatch:
-      case TokenType::kAt:
-      case TokenType::kAdd:
-      case TokenType::kSub:
-      case TokenType::kMul:
-      case TokenType::kDiv:
-      case TokenType::kMod:
-      case TokenType::kPow:
-      case TokenType::kAtan2:
-      case TokenType::kEqual:
-      case TokenType::kNotEqual:
-      case TokenType::kLess:
-      case TokenType::kLessEqual:
-      case TokenType::kGreater:
-      case TokenType::kGreaterEqual:
-      case TokenType::kTrimUpper:
-      case TokenType::kTrimLower:
-      case TokenType::kAnd:
-      case TokenType::kOr:
-      case TokenType::kUnless:
-      case TokenType::kOffset:
-      case TokenType::kBy:
-      case TokenType::kWithout:
-      case TokenType::kOn:
-      case TokenType::kIgnoring:
-      case TokenType::kGroupLeft:
-      case TokenType::kGroupRight:
-      case TokenType::kBool:
-      case TokenType::kFill:
-      case TokenType::kFillLeft:
-      case TokenType::kFillRight:
-      case TokenType::kAnchored:
-      case TokenType::kSmoothed:
-        break;
+    const TokenType type = token_.type;
+    if (type == TokenType::kLeftParen) return ParseParenthesised();
+    if (type == TokenType::kNumber || type == TokenType::kDuration) return ParseNumberLiteral();
+    if (type == TokenType::kAggregate) return ParseAggregateOrSelector();
+    if (type == TokenType::kIdentifier || type == TokenType::kStart || type == TokenType::kEnd ||
+        type == TokenType::kStep || type == TokenType::kRange) {
+      return ParseCallOrSelector();
     }
-    if (UsableAsMetricName(token_.type)) return ParseSelector();
+    if (type == TokenType::kLeftBrace || UsableAsMetricName(type)) return ParseSelector();
+    if (type == TokenType::kString) {
+      auto literal = std::make_unique<StringLiteral>(token_.position, UnquoteString(token_.text));
+      Advance();
+      return literal;
+    }
     Unexpected("", "");
     return nullptr;
   }
@@ -361,20 +224,6 @@ class Parser {
     paren->position.end = token_.position.end;
     if (!Expect(TokenType::kRightParen, "", "")) return nullptr;
     return Finish(std::move(paren));
-  }
-
-  bool ParseNumberToken(double* value, bool* duration) {
-    *duration = token_.type == TokenType::kDuration;
-    if (*duration) {
-      const absl::StatusOr<absl::Duration> parsed = ParseDuration(token_.text);
-      if (!parsed.ok()) return Fail(token_.position, Message(parsed.status()));
-      *value = absl::ToDoubleSeconds(*parsed);
-    } else if (!ParseNumber(token_.text, value)) {
-      return Fail(token_.position, StrCat("error parsing number: strconv.ParseFloat: parsing ",
-                                          Quote(token_.text), ": invalid syntax"));
-    }
-    Advance();
-    return true;
   }
 
   ExprPtr ParseNumberLiteral() {
@@ -678,7 +527,7 @@ class Parser {
   ExprPtr ParseBrackets(ExprPtr expr) {
     Advance();  // The left bracket.
     constexpr std::string_view kContext = "subquery or range selector";
-    DurationPtr range = ParseDurationExpr(0, kContext);
+    DurationPtr range = ParseDurationArithmetic(kContext);
     if (range == nullptr) return nullptr;
     DurationValue value;
     if (!TakeDuration(std::move(range), /*positive=*/true, &value)) return nullptr;
@@ -713,7 +562,7 @@ class Parser {
     subquery->expr = std::move(expr);
     subquery->range = std::move(range);
     if (token_.type != TokenType::kRightBracket) {
-      DurationPtr step = ParseDurationExpr(0, "subquery selector");
+      DurationPtr step = ParseDurationArithmetic("subquery selector");
       if (step == nullptr) return nullptr;
       subquery->has_step = true;
       if (!TakeDuration(std::move(step), /*positive=*/true, &subquery->step)) return nullptr;
@@ -812,148 +661,8 @@ class Parser {
     return true;
   }
 
-  // -- Durations.
-
-  DurationPtr ParseDurationExpr(int least_precedence, std::string_view context) {
-    DurationPtr left = ParseDurationOperand(context);
-    while (left != nullptr) {
-      const DurationOperatorRow* row = nullptr;
-      for (const DurationOperatorRow& candidate : kDurationOperators) {
-        if (candidate.token == token_.type) row = &candidate;
-      }
-      if (row == nullptr || row->precedence < least_precedence) break;
-      if (++duration_nodes_ > kHeightMax) {
-        Fail(token_.position, "duration expression is too long");
-        return nullptr;
-      }
-      Advance();
-      const int next = row->precedence + (row->op == DurationExpr::Op::kPow ? 0 : 1);
-      DurationPtr right = ParseDurationExpr(next, context);
-      if (right == nullptr) return nullptr;
-      if (!row->verb.empty() && right->op == DurationExpr::Op::kNumber && right->seconds == 0) {
-        Fail(right->position, row->verb);
-        return nullptr;
-      }
-      auto node = std::make_unique<DurationExpr>();
-      node->op = row->op;
-      node->position = {left->position.start, right->position.end};
-      node->left = std::move(left);
-      node->right = std::move(right);
-      left = std::move(node);
-    }
-    return left;
-  }
-
-  DurationPtr ParseDurationOperand(std::string_view context) {
-    if (++duration_nodes_ > kHeightMax) {
-      Fail(token_.position, "duration expression is too long");
-      return nullptr;
-    }
-    if (token_.type == TokenType::kAdd || token_.type == TokenType::kSub) {
-      const Token sign = token_;
-      Advance();
-      // As outside durations the sign binds like '*'.
-      return Signed(sign, ParseDurationExpr(3, context));
-    }
-    if (token_.type == TokenType::kLeftParen) return ParseDurationParens(context);
-    auto node = std::make_unique<DurationExpr>();
-    node->position = token_.position;
-    if (token_.type == TokenType::kNumber || token_.type == TokenType::kDuration) {
-      if (!ParseNumberToken(&node->seconds, &node->written_as_duration)) return nullptr;
-      return node;
-    }
-    if (token_.type == TokenType::kStep || token_.type == TokenType::kRange) {
-      node->op =
-          token_.type == TokenType::kStep ? DurationExpr::Op::kStep : DurationExpr::Op::kRange;
-      Advance();
-      if (!Expect(TokenType::kLeftParen, context, "\"(\"")) return nullptr;
-      if (!Expect(TokenType::kRightParen, context, "\")\"")) return nullptr;
-      node->position.end = last_end_;
-      return node;
-    }
-    const bool min =
-        token_.type == TokenType::kIdentifier && EqualsIgnoreCaseAscii(token_.text, "min_of");
-    const bool max =
-        token_.type == TokenType::kIdentifier && EqualsIgnoreCaseAscii(token_.text, "max_of");
-    if (!min && !max) {
-      Unexpected(context, kDurationWanted);
-      return nullptr;
-    }
-    node->op = min ? DurationExpr::Op::kMinOf : DurationExpr::Op::kMaxOf;
-    Advance();
-    if (!Expect(TokenType::kLeftParen, context, "\"(\"")) return nullptr;
-    node->left = ParseDurationExpr(0, context);
-    if (node->left == nullptr || !Expect(TokenType::kComma, context, "\",\"")) return nullptr;
-    node->right = ParseDurationExpr(0, context);
-    if (node->right == nullptr || !Expect(TokenType::kRightParen, context, "\")\"")) return nullptr;
-    node->position.end = last_end_;
-    return node;
-  }
-
-  DurationPtr ParseDurationParens(std::string_view context) {
-    const int start = token_.position.start;
-    Advance();
-    DurationPtr inner = ParseDurationExpr(0, context);
-    if (inner == nullptr || !Expect(TokenType::kRightParen, context, "\")\"")) return nullptr;
-    // A bare number needs no parentheses, a signed one does before '^'.
-    inner->wrapped = inner->op != DurationExpr::Op::kNumber || inner->seconds < 0;
-    inner->position = {start, last_end_};
-    return inner;
-  }
-
-  static DurationPtr Signed(const Token& sign, DurationPtr operand) {
-    if (operand == nullptr) return nullptr;
-    const bool negate = sign.type == TokenType::kSub;
-    if (operand->op == DurationExpr::Op::kNumber) {
-      if (negate) operand->seconds = -operand->seconds;
-      operand->position.start = sign.position.start;
-      return operand;
-    }
-    auto node = std::make_unique<DurationExpr>();
-    node->op = negate ? DurationExpr::Op::kNegate : DurationExpr::Op::kPlus;
-    node->position = {sign.position.start, operand->position.end};
-    node->left = std::move(operand);
-    return node;
-  }
-
-  // After "offset" only one operand, so that "foo offset 5m + 1" is a sum.
-  DurationPtr ParseOffsetDuration() {
-    constexpr std::string_view kContext = "offset";
-    if (token_.type == TokenType::kAdd || token_.type == TokenType::kSub) {
-      const Token sign = token_;
-      Advance();
-      return Signed(sign, ParseDurationOperand(kContext));
-    }
-    return ParseDurationOperand(kContext);
-  }
-
-  // A plain number is taken at once; the rest waits for the query's step and range.
-  bool TakeDuration(DurationPtr duration, bool positive, DurationValue* value) {
-    if (duration->op != DurationExpr::Op::kNumber) {
-      value->expr = std::move(duration);
-      return true;
-    }
-    if (positive && !(duration->seconds > 0)) {
-      return Fail(duration->position, "duration must be greater than 0");
-    }
-    // Kept in nanoseconds upstream, and cut to milliseconds when used.
-    const double ns = std::round(duration->seconds * 1e9);
-    if (!(std::abs(ns) < 9.2e18)) return Fail(duration->position, "duration out of range");
-    value->ms = static_cast<int64_t>(ns) / 1000000;
-    if (positive && value->ms == 0) {
-      return Fail(duration->position, "duration must be greater than 0");
-    }
-    return true;
-  }
-
-  const std::string_view query_;
   const ParserOptions options_;
-  Lexer lexer_;
-  Token token_;
-  int last_end_ = 0;
   int depth_ = 0;
-  int duration_nodes_ = 0;
-  absl::Status status_;
 };
 
 }  // namespace

@@ -508,7 +508,6 @@ VectorOperatorPtr Planner::PlanAggregate(const Aggregate& aggregate, const Grid&
   arguments.op = aggregate.op;
   arguments.grouping = aggregate.grouping;
   arguments.without = aggregate.without;
-  arguments.position = aggregate.expr->position;
   ScalarOperatorPtr param;
   if (aggregate.param != nullptr) {
     arguments.param_position = aggregate.param->position;

@@ -9,6 +9,7 @@
 
 namespace narthex::promql {
 
+// Operators stand side by side, and so do keywords.
 enum class TokenType : uint8_t {
   kEof,
   kError,  // text is the message

@@ -219,12 +219,7 @@ class VectorBinary : public VectorOperator {
     if (arguments_.return_bool) DropName(out, context_->options());
     const bool trims =
         arguments_.op == BinaryOp::kTrimLower || arguments_.op == BinaryOp::kTrimUpper;
-    if (!trims) return;
-    const std::string_view op = BinaryOpText(arguments_.op);
-    context_->annotations().Inform(
-        StrCat("incompatible sample types encountered for binary operator ", Quote(op), ": float ",
-               op, " float"),
-        arguments_.position);
+    if (trims) InformOfFloats(context_, arguments_);
   }
 
   Labels ResultLabels(const Labels& many, const Labels& one) {
