@@ -17,6 +17,8 @@ namespace {
 
 // How far ahead of the scrape a target's own timestamp may be.
 constexpr int64_t kFutureMaxMs = 10 * 60 * 1000;
+// Room for what the scrape says about itself.
+constexpr size_t kReportSeries = 8;
 constexpr std::string_view kExportedPrefix = "exported_";
 
 bool HasValidNames(const Labels& labels, NameValidationScheme scheme) {
@@ -31,8 +33,8 @@ bool HasValidNames(const Labels& labels, NameValidationScheme scheme) {
 
 absl::Status BodyReader::Read(textparse::Parser* parser, storage::NumberedBatch* batch,
                               BodyCounts* counts) {
-  batch->numbers.reserve(cache_->texts());
-  batch->values.reserve(cache_->texts());
+  batch->numbers.reserve(cache_->texts() + kReportSeries);
+  batch->values.reserve(cache_->texts() + kReportSeries);
   while (parser->Next()) {
     const textparse::Entry& entry = parser->entry();
     switch (entry.kind) {
