@@ -42,7 +42,6 @@ std::vector<std::string> UnusedJobKeys(const config::ScrapeConfig& job,
   add(job.histograms.always_scrape_classic_histograms, "always_scrape_classic_histograms");
   add(job.native_histogram_bucket_limit > 0, "native_histogram_bucket_limit");
   add(job.native_histogram_min_bucket_factor > 0, "native_histogram_min_bucket_factor");
-  add(!job.scrape_failure_log_file.empty(), "scrape_failure_log_file");
   return keys;
 }
 

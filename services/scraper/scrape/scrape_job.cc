@@ -63,9 +63,11 @@ std::string_view StatusText(int status) {
 }  // namespace
 
 std::shared_ptr<const ScrapeJob> ScrapeJob::Make(const config::ScrapeConfig& config,
-                                                 io::FileSystem* file_system) {
+                                                 io::FileSystem* file_system,
+                                                 std::shared_ptr<FailureLog> failure_log) {
   auto job = std::make_shared<ScrapeJob>();
   job->config = config;
+  job->failure_log = std::move(failure_log);
   absl::StatusOr<http::ClientConfig> client =
       discovery::MakeClientConfig(config.http_client, file_system);
   job->client_error = client.status();

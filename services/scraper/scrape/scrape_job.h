@@ -9,6 +9,7 @@
 #include "lib/http/client.h"
 #include "lib/io/file_system.h"
 #include "lib/textparse/parser.h"
+#include "services/scraper/scrape/failure_log.h"
 #include "services/scraper/scrape/target.h"
 
 namespace narthex::scrape {
@@ -21,10 +22,12 @@ struct ScrapeJob {
   // Why no target of the job can be asked: the HTTP client block needs what this version cannot do,
   // or a file that is not there.
   absl::Status client_error;
-  std::string accept;  // The Accept header.
+  std::string accept;                       // The Accept header.
+  std::shared_ptr<FailureLog> failure_log;  // Null: none.
 
   static std::shared_ptr<const ScrapeJob> Make(const config::ScrapeConfig& config,
-                                               io::FileSystem* file_system);
+                                               io::FileSystem* file_system,
+                                               std::shared_ptr<FailureLog> failure_log);
   // Whether the same body gives the same series under both, so that a cache of it stays good.
   static bool SameSeries(const config::ScrapeConfig& a, const config::ScrapeConfig& b);
 

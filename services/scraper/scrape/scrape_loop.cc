@@ -187,6 +187,9 @@ void ScrapeLoop::Finish(const Scrape& scrape, const Response& response) {
   context_->metrics->scrapes->Increment();
   context_->metrics->samples->Increment(static_cast<double>(batch.size()));
   CountOutcome(status, counts);
+  if (!status.ok() && scrape.job->failure_log != nullptr) {
+    scrape.job->failure_log->Write(config.job_name, scrape.target.url, Message(status));
+  }
   if (report.body_bytes < 0) context_->metrics->exceeded_body_size_limit->Increment();
   context_->sink->Append(std::move(batch));
   context_->sink->RetireSeries(cache_.TakeRetired());

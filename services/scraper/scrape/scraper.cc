@@ -51,8 +51,11 @@ void Scraper::Apply(const std::vector<config::ScrapeConfig>& jobs, const Labels&
   std::map<std::string, std::shared_ptr<ScrapePool>> gone;
   MutexLock lock(&mu_);
   gone.swap(pools_);
+  std::map<std::string, std::shared_ptr<FailureLog>> failure_logs;
   for (const config::ScrapeConfig& config : jobs) {
-    std::shared_ptr<const ScrapeJob> job = ScrapeJob::Make(config, file_system_);
+    std::shared_ptr<FailureLog>& failure_log = failure_logs[config.scrape_failure_log_file];
+    if (failure_log == nullptr) failure_log = OpenFailureLog(config.scrape_failure_log_file);
+    std::shared_ptr<const ScrapeJob> job = ScrapeJob::Make(config, file_system_, failure_log);
     std::shared_ptr<ScrapePool>& pool = pools_[config.job_name];
     const auto it = gone.find(config.job_name);
     if (it != gone.end()) {
@@ -64,6 +67,19 @@ void Scraper::Apply(const std::vector<config::ScrapeConfig>& jobs, const Labels&
     }
   }
   for (const auto& [name, pool] : gone) pool->Retire();
+  failure_logs_ = std::move(failure_logs);
+}
+
+std::shared_ptr<FailureLog> Scraper::OpenFailureLog(const std::string& path) {
+  if (path.empty()) return nullptr;
+  std::shared_ptr<FailureLog> log;
+  if (const auto it = failure_logs_.find(path); it != failure_logs_.end()) log = it->second;
+  if (log == nullptr) log = std::make_shared<FailureLog>(file_system_, context_.clock, path);
+  const absl::Status status = log->Open();
+  if (!status.ok()) {
+    context_.logger.Error("the log of failed scrapes cannot be written", {{"err", status}});
+  }
+  return log;
 }
 
 void Scraper::OnTargets(const discovery::TargetSets& sets) {

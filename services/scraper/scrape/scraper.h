@@ -73,8 +73,13 @@ class Scraper {
   std::unique_ptr<http::Client> client_;
   ScrapeContext context_;  // Constant after construction.
 
+  // The log of a path; opened anew, as for a new configuration. Null for an empty path.
+  std::shared_ptr<FailureLog> OpenFailureLog(const std::string& path)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   mutable Mutex mu_;
   std::map<std::string, std::shared_ptr<ScrapePool>> pools_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::shared_ptr<FailureLog>> failure_logs_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace narthex::scrape

@@ -10,6 +10,7 @@
 #include "lib/http/server.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/raw_socket.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/services/scraper/scrape/recording_sink.h"
 
 namespace narthex::scrape {
@@ -380,6 +381,30 @@ TEST_CASE("targets that cannot be scraped are logged once and counted each time"
   CHECK(std::count_if(f.lines.begin(), f.lines.end(), [](const std::string& line) {
           return line.find("is not a valid hostname") != std::string::npos;
         }) == 1);
+}
+
+TEST_CASE(
+    "failed scrapes are written to scrape_failure_log_file, which is opened again on reload") {
+  TempDir dir;
+  config::ScrapeConfig job = Job();
+  job.scrape_failure_log_file = dir.File("failures");
+  Exporter exporter("a 1\n");
+  Fixture f({job});
+  f.SetTargets({exporter.address()});
+  f.Round();
+  exporter.Set("", 503);
+  f.Round();
+  const auto read = [](const std::string& path) { return *io::PosixFileSystem()->ReadFile(path); };
+  const std::string line = StrCat(
+      R"({"time":"2023-11-14T22:13:40.000Z","level":"ERROR","msg":"server returned HTTP status )"
+      R"(503 Service Unavailable","job_name":"j","target":"http://)",
+      exporter.address(), "/metrics\"}\n");
+  CHECK(read(dir.File("failures")) == line);
+  REQUIRE(io::PosixFileSystem()->Rename(dir.File("failures"), dir.File("moved")).ok());
+  f.scraper->Apply({job}, Labels());
+  f.Round();
+  CHECK(read(dir.File("moved")) == line);
+  CHECK(read(dir.File("failures")).find("503") != std::string::npos);
 }
 
 TEST_CASE("stopping writes nothing more") {
