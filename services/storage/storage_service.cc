@@ -107,7 +107,8 @@ class Acknowledger {
     MutexLock lock(&mu_);
     Merge(std::move(news), &news_);
     dirty_ = true;
-    changed_.Signal();
+    // While it waits for company anyway, only what is urgent is worth waking it.
+    if (!lingering_ || news_.urgent()) changed_.Signal();
   }
   void OnSynced() {
     MutexLock lock(&mu_);
@@ -131,7 +132,9 @@ class Acknowledger {
       while (!dirty_ && !synced_ && !finished_) changed_.Wait(&mu_);
       if (!dirty_ && !synced_) break;
       if (dirty_ && !news_.urgent() && !finished_) {
+        lingering_ = true;
         changed_.WaitWithTimeout(&mu_, kAcknowledgeDelay);
+        lingering_ = false;
       }
       const bool had_news = dirty_;
       AppendNews news;
@@ -163,6 +166,7 @@ class Acknowledger {
   CondVar changed_;
   AppendNews news_ ABSL_GUARDED_BY(mu_);
   bool dirty_ ABSL_GUARDED_BY(mu_) = false;
+  bool lingering_ ABSL_GUARDED_BY(mu_) = false;
   bool synced_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
 
