@@ -22,6 +22,17 @@ std::string Capitalised(std::string_view name) {
   return out;
 }
 
+// `title` and `prefix` are ours and need no escaping.
+std::string IndexPage(std::string_view title, std::string_view prefix) {
+  const auto link = [prefix](std::string_view path) {
+    return StrCat("<li><a href=\"", prefix, path, "\">", path, "</a></li>\n");
+  };
+  return StrCat("<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>", title,
+                "</title></head>\n<body>\n<h1>", title, "</h1>\n<p>Version ", Version(),
+                ", revision ", Revision(), ".</p>\n<ul>\n", link("/metrics"), link("/-/healthy"),
+                link("/-/ready"), "</ul>\n</body>\n</html>\n");
+}
+
 }  // namespace
 
 void AddOpsHandlers(http::Router* router, const Env& env, OpsOptions options) {
@@ -50,6 +61,15 @@ void AddOpsHandlers(http::Router* router, const Env& env, OpsOptions options) {
                    return ready() ? ServerResponse::Text(200, StrCat(title, " is Ready.\n"))
                                   : ServerResponse::Text(503, "Service Unavailable");
                  });
+  if (options.index_page) {
+    router->Handle("GET", StrCat(prefix, "/"),
+                   [page = IndexPage(title, prefix)](const ServerRequest&) {
+                     ServerResponse response;
+                     response.content_type = "text/html; charset=utf-8";
+                     response.body = page;
+                     return response;
+                   });
+  }
   const bool enabled = options.enable_lifecycle;
   router->Handle("POST,PUT", StrCat(prefix, "/-/reload"),
                  [enabled, reload = env.request_reload](const ServerRequest&) {

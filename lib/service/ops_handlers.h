@@ -17,6 +17,7 @@ struct OpsOptions {
   bool enable_lifecycle = false;
   bool enable_quit = true;  // With the lifecycle; Alertmanager has no /-/quit.
   std::string prefix;       // "" or "/prefix", before every path.
+  bool index_page = true;   // A page at "/" that says what this is; query has its own.
 };
 
 // Adds /metrics (text 0.0.4), /-/healthy, /-/ready (503 until ready), /-/reload and /-/quit to

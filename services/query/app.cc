@@ -169,6 +169,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   ops.ready = ready;
   ops.enable_lifecycle = options.web_enable_lifecycle;
   ops.prefix = web.route_prefix;
+  ops.index_page = false;
   service::AddOpsHandlers(&app->router_, e, std::move(ops));
   e.registry
       ->AddGauge("prometheus_build_info",

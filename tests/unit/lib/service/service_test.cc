@@ -153,6 +153,7 @@ TEST_CASE("The operational handlers answer as upstream's do") {
   CHECK(ask(off, "POST", "/-/reload").status == 403);
   CHECK(ask(off, "GET", "/-/reload").status == 405);
   CHECK(ask(off, "POST", "/-/quit").status == 403);
+  CHECK(ask(off, "GET", "/").body.find("<h1>Narthex Storage</h1>") != std::string::npos);
   const auto metrics = ask(off, "GET", "/metrics");
   CHECK(metrics.content_type == "text/plain; version=0.0.4; charset=utf-8");
   CHECK(metrics.body.find("narthex_build_info{") != std::string::npos);
