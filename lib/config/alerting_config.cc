@@ -63,14 +63,7 @@ absl::Status DecodeYaml(const yaml::Value& value, AlertmanagerConfig* out) {
         "sigv4", "at most one of basic_auth, authorization, oauth2, or sigv4 must be configured");
   }
   if (out->relabel_configs.empty()) {
-    for (const SdConfig& mechanism : out->service_discovery) {
-      const auto* const group = std::get_if<StaticSdConfig>(&mechanism);
-      if (group == nullptr) continue;
-      for (const std::string& target : group->targets) {
-        const absl::Status status = CheckTargetAddress(target);
-        if (!status.ok()) return fields.ErrorAt("static_configs", Message(status));
-      }
-    }
+    NARTHEX_RETURN_IF_ERROR(CheckStaticTargets(fields, out->service_discovery));
   }
   NARTHEX_RETURN_IF_ERROR(ValidateRelabel(fields, "relabel_configs", NameValidationScheme::kUtf8,
                                           &out->relabel_configs));

@@ -42,7 +42,6 @@ absl::Status DecodeYaml(const yaml::Value& value, OtlpConfig* out);
 yaml::Tree EncodeYaml(const OtlpConfig& config);
 absl::Status DecodeYaml(const yaml::Value& value, SigV4Config* out);
 yaml::Tree EncodeYaml(const SigV4Config& config);
-// The global section as written: zeros where a job's own default counts. See ResolveGlobal.
 absl::Status DecodeYaml(const yaml::Value& value, GlobalConfig* out);
 yaml::Tree EncodeYaml(const GlobalConfig& config);
 // A job, with what it does not say from `global`.
@@ -55,14 +54,12 @@ yaml::Tree EncodeYaml(const ScrapeConfig& config);
 void HttpClientFields(yaml::Mapping& fields, HttpClientConfig& config);
 void HttpClientFields(yaml::MappingWriter& fields, HttpClientConfig& config);
 absl::Status ValidateHttpClient(yaml::Mapping& fields, HttpClientConfig* config);
-// Only for `tls_config` outside of an HTTP client block.
-absl::Status ValidateTls(const yaml::Mapping& fields, const TlsConfig& config);
 
 // All *_sd_configs keys of one job or alertmanager, in the order of SdConfig's alternatives.
 void SdFields(yaml::Mapping& fields, std::vector<SdConfig>& configs);
 void SdFields(yaml::MappingWriter& fields, std::vector<SdConfig>& configs);
-// "http://bad" is no target: addresses hold no '/'.
-absl::Status CheckTargetAddress(std::string_view address);
+// "http://bad" is no target: addresses of static groups hold no '/'.
+absl::Status CheckStaticTargets(const yaml::Mapping& fields, const std::vector<SdConfig>& configs);
 
 // A URL that Go's url.Parse takes; written with its password hidden.
 void UrlField(yaml::Mapping& fields, std::string_view key, std::string& url);

@@ -252,28 +252,7 @@ absl::Status DecodeYaml(const yaml::Value& value, Secret* out) {
 }
 yaml::Tree EncodeYaml(const Secret& secret) { return yaml::EncodeYaml(secret.redacted()); }
 
-absl::Status DecodeYaml(const yaml::Value& value, TlsConfig* out) {
-  yaml::Mapping fields(value, "config.plain");
-  ListFields(fields, *out);
-  NARTHEX_RETURN_IF_ERROR(fields.Finish());
-  for (const auto& [key, version] :
-       {std::pair<std::string_view, const std::string&>{"min_version", out->min_version},
-        {"max_version", out->max_version}}) {
-    static constexpr std::array<std::string_view, 5> kVersions = {"", "TLS10", "TLS11", "TLS12",
-                                                                  "TLS13"};
-    if (std::find(kVersions.begin(), kVersions.end(), version) == kVersions.end()) {
-      return fields.ErrorAt(key, StrCat("unknown TLS version: ", version));
-    }
-  }
-  return ValidateTls(fields, *out);
-}
-yaml::Tree EncodeYaml(const TlsConfig& config) {
-  yaml::Tree tree = yaml::WriteFields(config);
-  tree.empty = config == TlsConfig();
-  return tree;
-}
-
-absl::Status ValidateTls(const yaml::Mapping& fields, const TlsConfig& config) {
+static absl::Status ValidateTls(const yaml::Mapping& fields, const TlsConfig& config) {
   const int cas = CountSet({!config.ca.empty(), !config.ca_file.empty(), !config.ca_ref.empty()});
   const int certs =
       CountSet({!config.cert.empty(), !config.cert_file.empty(), !config.cert_ref.empty()});
@@ -300,6 +279,27 @@ absl::Status ValidateTls(const yaml::Mapping& fields, const TlsConfig& config) {
                           "is configured");
   }
   return absl::OkStatus();
+}
+
+absl::Status DecodeYaml(const yaml::Value& value, TlsConfig* out) {
+  yaml::Mapping fields(value, "config.plain");
+  ListFields(fields, *out);
+  NARTHEX_RETURN_IF_ERROR(fields.Finish());
+  for (const auto& [key, version] :
+       {std::pair<std::string_view, const std::string&>{"min_version", out->min_version},
+        {"max_version", out->max_version}}) {
+    static constexpr std::array<std::string_view, 5> kVersions = {"", "TLS10", "TLS11", "TLS12",
+                                                                  "TLS13"};
+    if (std::find(kVersions.begin(), kVersions.end(), version) == kVersions.end()) {
+      return fields.ErrorAt(key, StrCat("unknown TLS version: ", version));
+    }
+  }
+  return ValidateTls(fields, *out);
+}
+yaml::Tree EncodeYaml(const TlsConfig& config) {
+  yaml::Tree tree = yaml::WriteFields(config);
+  tree.empty = config == TlsConfig();
+  return tree;
 }
 
 absl::Status DecodeYaml(const yaml::Value& value, BasicAuth* out) {

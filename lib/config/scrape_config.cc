@@ -264,20 +264,6 @@ static absl::Status ResolveProtocols(const yaml::Mapping& fields, const GlobalCo
   return absl::OkStatus();
 }
 
-// Addresses of static targets are checked where no rule can still change them.
-static absl::Status CheckStaticTargets(const yaml::Mapping& fields, const ScrapeConfig& config) {
-  if (!config.relabel_configs.empty()) return absl::OkStatus();
-  for (const SdConfig& mechanism : config.service_discovery) {
-    const auto* const group = std::get_if<StaticSdConfig>(&mechanism);
-    if (group == nullptr) continue;
-    for (const std::string& target : group->targets) {
-      const absl::Status status = CheckTargetAddress(target);
-      if (!status.ok()) return fields.ErrorAt("static_configs", Message(status));
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status DecodeScrapeConfig(const yaml::Value& value, const GlobalConfig& global,
                                 ScrapeConfig* out) {
   if (value.is_null()) return value.Error("empty or null scrape config section");
@@ -297,7 +283,10 @@ absl::Status DecodeScrapeConfig(const yaml::Value& value, const GlobalConfig& gl
 
   if (out->job_name.empty()) return fields.ErrorAt("job_name", "job_name is empty");
   NARTHEX_RETURN_IF_ERROR(ValidateHttpClient(fields, &out->http_client));
-  NARTHEX_RETURN_IF_ERROR(CheckStaticTargets(fields, *out));
+  // Where no rule can still change them.
+  if (out->relabel_configs.empty()) {
+    NARTHEX_RETURN_IF_ERROR(CheckStaticTargets(fields, out->service_discovery));
+  }
   NARTHEX_RETURN_IF_ERROR(ResolveTimes(fields, global, out));
   InheritLimits(global.limits, &out->limits);
   if (out->scrape_failure_log_file.empty()) {

@@ -1,8 +1,6 @@
 #include "lib/config/sd_config.h"
 
 #include <algorithm>
-#include <array>
-#include <set>
 
 #include "lib/base/check.h"
 #include "lib/config/sd_codec.h"
@@ -36,9 +34,14 @@ absl::Status CheckHttpUrl(const yaml::Mapping& fields, std::string_view key, std
   return absl::OkStatus();
 }
 
-absl::Status CheckTargetAddress(std::string_view address) {
-  if (address.find('/') != std::string_view::npos) {
-    return InvalidArgument(Quote(address), " is not a valid hostname");
+absl::Status CheckStaticTargets(const yaml::Mapping& fields, const std::vector<SdConfig>& configs) {
+  for (const SdConfig& mechanism : configs) {
+    const auto* const group = std::get_if<StaticSdConfig>(&mechanism);
+    if (group == nullptr) continue;
+    for (const std::string& target : group->targets) {
+      if (target.find('/') == std::string::npos) continue;
+      return fields.ErrorAt("static_configs", StrCat(Quote(target), " is not a valid hostname"));
+    }
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,6 @@
 #include "lib/yaml/decoder.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <unordered_set>

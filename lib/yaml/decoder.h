@@ -247,7 +247,6 @@ class Mapping {
   // The same without marking it.
   const Value* Peek(std::string_view key) const;
   bool Has(std::string_view key) const { return Peek(key) != nullptr; }
-  const Value& value() const { return value_; }
   // An error at the field, or at the mapping when the field is absent.
   absl::Status ErrorAt(std::string_view key, std::string_view reason) const;
 

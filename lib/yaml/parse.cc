@@ -6,7 +6,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
-#include <array>
+#include <algorithm>
 #include <map>
 #include <sstream>
 

@@ -155,5 +155,22 @@ TEST_CASE("A good configuration prints as one that loads and prints the same") {
   }
 }
 
+TEST_CASE("The configurations that we ship load without a warning and use only what works") {
+  for (const std::string_view name : {"deploy/prometheus.yml", "deploy/docker/prometheus.yml"}) {
+    const absl::StatusOr<LoadedConfig> loaded =
+        LoadFile(io::PosixFileSystem(), StrCat(NARTHEX_SOURCE_DIR, "/", name));
+    INFO(name << ": " << Message(loaded.status()));
+    REQUIRE(loaded.ok());
+    CHECK(loaded->warnings.empty());
+    CHECK(UnusedSections(loaded->config).empty());
+    CHECK_FALSE(loaded->config.scrape_configs.empty());
+    for (const ScrapeConfig& job : loaded->config.scrape_configs) {
+      for (const SdConfig& mechanism : job.service_discovery) {
+        CHECK((SdName(mechanism) == "static" || SdName(mechanism) == "file"));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace narthex::config
