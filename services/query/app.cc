@@ -151,6 +151,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   parts.scrapers = std::move(scrapers);
   parts.status.version = std::string(service::Version());
   parts.status.revision = std::string(service::Revision());
+  parts.status.hostname = Hostname();
   parts.status.start_time = e.clock->Now();
   parts.status.flags = e.flags;
   const Reloader* const reloader = app->reloader_.get();
@@ -181,7 +182,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
 }
 
 absl::Status App::Start() {
-  ready_ = true;
+  SetReady(true);
   rules_->Start();
   server_->Start();
   env_.logger.Info("server is ready to receive web requests", {{"port", http_port()}});
@@ -203,8 +204,15 @@ absl::Status App::Reload() {
   return first_error;
 }
 
+void App::SetReady(bool ready) {
+  ready_ = ready;
+  env_.registry
+      ->AddGauge("prometheus_ready", "Whether the service is ready: 1 from its start to its end.")
+      ->Set(ready ? 1 : 0);
+}
+
 void App::Stop() {
-  ready_ = false;
+  SetReady(false);
   if (server_ != nullptr) server_->Stop();
   if (rules_ != nullptr) rules_->Stop();
   if (notifier_ != nullptr) notifier_->Stop();

@@ -44,6 +44,7 @@ class App {
 
  private:
   App(const Options& options, service::Env env);
+  void SetReady(bool ready);
 
   // In dependency order: each may use only those above.
   const Options options_;

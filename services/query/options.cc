@@ -10,11 +10,6 @@
 namespace narthex::query {
 namespace {
 
-std::string Hostname() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
-}
-
 // "" or "/a/b": one slash in front, none at the end.
 std::string CleanPrefix(std::string_view path) {
   while (!path.empty() && path.back() == '/') path.remove_suffix(1);
@@ -23,6 +18,11 @@ std::string CleanPrefix(std::string_view path) {
 }
 
 }  // namespace
+
+std::string Hostname() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
 
 void RegisterFlags(flags::FlagSet* flags, Options* options) {
   flags->String("config.file", &options->config_file, "Prometheus configuration file path.");

@@ -44,6 +44,8 @@ void RegisterFlags(flags::FlagSet* flags, Options* options);
 // The names given to --enable-feature, one by one.
 std::vector<std::string> FeatureNames(const Options& options);
 
+std::string Hostname();
+
 // Where users reach this service, and the path that all pages have before theirs.
 struct WebAddress {
   std::string external_url;  // Without a slash at the end.

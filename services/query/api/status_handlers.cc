@@ -14,11 +14,6 @@
 namespace narthex::query_api {
 namespace {
 
-std::string Hostname() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "";
-}
-
 // Threads stand where upstream counts goroutines.
 int64_t ThreadCount() {
   std::ifstream status("/proc/self/status");
@@ -69,7 +64,7 @@ Answer StatusHandlers::RuntimeInfo(const http::ServerRequest&) {
   writer.BeginObject();
   text("startTime", FormatApiTime(sources_.start_time));
   text("CWD", std::filesystem::current_path(ignored).string());
-  text("hostname", Hostname());
+  text("hostname", sources_.hostname);
   text("serverTime", FormatApiTime(clock_->Now()));
   writer.Key("reloadConfigSuccess");
   writer.Bool(sources_.reload_successful());

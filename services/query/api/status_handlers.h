@@ -16,6 +16,7 @@ namespace narthex::query_api {
 struct StatusSources {
   std::string version;
   std::string revision;
+  std::string hostname;
   absl::Time start_time;
   std::map<std::string, std::string> flags;
   std::function<std::string()> config_yaml;
