@@ -37,6 +37,11 @@ class CountingTarget:
         with self.lock:
             self.served[n] = time.time()
 
+    def cut_off(self, since):
+        """Pages served since then, and those whose sending broke off: their reader was gone."""
+        with self.lock:
+            return {n for n in range(1, self.next) if self.served.get(n, since) >= since}
+
 
 def config(target):
     return (f"global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}\n"
@@ -108,8 +113,7 @@ def scraper_killed_while_storage_is_down():
             killed_at = time.time()
             stack.kill("scraper")
             # What was fetched less than 1.5 s before the kill may not have reached the spool.
-            with target.lock:
-                lost |= {n for n, when in target.served.items() if killed_at - 1.5 <= when <= killed_at + 0.5}
+            lost |= target.cut_off(killed_at - 1.5)
             stack.start("scraper")
             time.sleep(1)
             stack.start("storage")
@@ -153,8 +157,7 @@ def both_killed():
             stack.processes["storage"].process.send_signal(signal.SIGKILL)
             stack.kill("scraper")
             stack.kill("storage")
-            with target.lock:
-                lost |= {n for n, when in target.served.items() if killed_at - 1.5 <= when <= killed_at + 0.5}
+            lost |= target.cut_off(killed_at - 1.5)
             stack.start("storage", "scraper")
         last = target.next - 1
         wait_for("the newest page", lambda: pages(stack) and pages(stack)[-1][1] >= last)
