@@ -123,9 +123,9 @@ void HeadAppender::DefineSeries(const AppendBatch& batch, AppendResult* result) 
 }
 
 void HeadAppender::LogUnloggedSeries() {
-  head_->index_.VisitLabels(head_->unlogged_, [this](size_t i, std::span<const LabelView> labels) {
-    const Slot slot = head_->unlogged_[i];
-    records_.AddSeries(head_->table_.cold(slot).reference, labels);
+  const std::vector<Slot>& unlogged = head_->unlogged_;
+  head_->index_.VisitLabels(unlogged, [&](size_t i, std::span<const LabelView> labels) {
+    records_.AddSeries(head_->table_.cold(unlogged[i]).reference, labels);
   });
 }
 

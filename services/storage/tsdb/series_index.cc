@@ -318,11 +318,12 @@ std::vector<std::string> SeriesIndex::Names(const Keep& keep) const {
   std::vector<std::string_view> texts;
   ReaderMutexLock lock(&mu_);
   for (const auto& [name, pairs] : names_) {
-    const bool kept = std::any_of(pairs.begin(), pairs.end(), [&](PairId pair) {
+    for (const PairId pair : pairs) {
       const std::span<const Slot> slots = pairs_[pair].postings.slots();
-      return std::any_of(slots.begin(), slots.end(), keep);
-    });
-    if (kept) texts.push_back(symbols_.Text(name));
+      if (!std::any_of(slots.begin(), slots.end(), keep)) continue;
+      texts.push_back(symbols_.Text(name));
+      break;
+    }
   }
   return SortedTexts(std::move(texts));
 }

@@ -233,6 +233,7 @@ TEST_CASE("A retention that is not applied yet is said once, in log and metric")
   fixture.options.retention_time = absl::Hours(24);
   fixture.Start();
   CHECK(fixture.Metric("narthex_storage_retention_not_applied") == 1);
+  fixture.app->Stop();  // Nobody writes to the log any more.
   int warnings = 0;
   for (const std::string& line : fixture.log_lines) {
     if (line.find("retention is given") != std::string::npos) ++warnings;
