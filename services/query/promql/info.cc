@@ -6,11 +6,11 @@
 #include "services/query/promql/instant_functions.h"
 #include "services/query/promql/row_operators.h"
 
-// info(): the labels of info series (target_info, …) joined to other series. Both sides belong
-// together when these are equal:
+// info(): the labels of info series (target_info, …) joined to other series.
 namespace narthex::promql {
 namespace {
 
+// Both sides belong together when these are equal.
 const std::vector<std::string>& IdentifyingLabels() {
   static const std::vector<std::string> kLabels = {"instance", "job"};
   return kLabels;

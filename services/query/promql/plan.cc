@@ -40,7 +40,7 @@ bool KeepsNames(std::string_view function) {
   return false;
 }
 
-// Whose result has no names at all, or is a single series.
+// Whose result has names that its arguments do not tell.
 bool MakesNames(std::string_view function) {
   for (std::string_view name : {"label_replace", "label_join", "info"}) {
     if (function == name) return true;
