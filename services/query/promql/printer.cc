@@ -130,6 +130,14 @@ std::string SelectorHead(const VectorSelector& selector) {
   return StrCat(selector.name, "{", matchers, "}");
 }
 
+// A sign would bind weaker than '^' and take the whole power.
+std::string LeftText(const Binary& binary) {
+  std::string text = ToString(*binary.left);
+  const bool number = binary.left->kind == ExprKind::kNumberLiteral;
+  if (binary.op == BinaryOp::kPow && number && text.starts_with("+")) text.erase(0, 1);
+  return text;
+}
+
 std::string_view ExtensionText(const VectorSelector& selector) {
   if (selector.anchored) return " anchored";
   return selector.smoothed ? " smoothed" : "";
@@ -216,7 +224,11 @@ std::string Indented(const Expr& expr, size_t level) {
     }
     case ExprKind::kBinary: {
       const auto& binary = As<Binary>(expr);
-      return StrCat(Indented(*binary.left, level + 1), "\n", indent, OperatorText(binary), "\n",
+      const bool power = binary.op == BinaryOp::kPow;
+      const std::string left = power && binary.left->kind == ExprKind::kNumberLiteral
+                                   ? StrCat(indent, "  ", LeftText(binary))
+                                   : Indented(*binary.left, level + 1);
+      return StrCat(left, "\n", indent, OperatorText(binary), "\n",
                     Indented(*binary.right, level + 1));
     }
     case ExprKind::kAggregate:
@@ -255,8 +267,7 @@ std::string ToString(const Expr& expr) {
       return StrCat(As<Unary>(expr).negate ? "-" : "+", ToString(*As<Unary>(expr).expr));
     case ExprKind::kBinary: {
       const auto& binary = As<Binary>(expr);
-      return StrCat(ToString(*binary.left), " ", OperatorText(binary), " ",
-                    ToString(*binary.right));
+      return StrCat(LeftText(binary), " ", OperatorText(binary), " ", ToString(*binary.right));
     }
     case ExprKind::kAggregate:
       return StrCat(AggregateHead(As<Aggregate>(expr)), "(", ListText(Children(expr)), ")");

@@ -25,6 +25,8 @@ const std::vector<Row>& Rows() {
       {"0x10", "16"},
       {"Inf", "+Inf"},
       {"-inf", "-Inf"},
+      {"-inf ^ a", "-Inf ^ a"},
+      {"a ^ inf", "a ^ +Inf"},
       {"nan", "NaN"},
       {"5m", nullptr},
       {"90s", "1m30s"},
