@@ -114,10 +114,6 @@ class PieceWriter {
   bool good_ = true;
 };
 
-ServerResponse ErrorResponse(int status, std::string_view why) {
-  return ServerResponse::Text(status, StrCat(why, "\n"));
-}
-
 // Undoes the content coding of the body, if it is one we know; others are the handler's.
 absl::Status DecodeBody(ServerRequest* request, size_t bytes_max) {
   const auto decompressor = Decompressor::Create(request->headers.Get("Content-Encoding"));
@@ -303,12 +299,13 @@ class Responder::HttplibServer : public httplib::Server {
       return *exchange->aborted || ClientGone(exchange->fd);
     };
     if (!UrlDecode(head.raw_path, false, &request->path)) {
-      return ErrorResponse(400, "invalid URL escape in the path");
+      return ServerResponse::Error(400, "invalid URL escape in the path");
     }
     const absl::Status decoded = DecodeBody(request, exchange_->body_bytes_max);
     if (!decoded.ok()) {
-      return absl::IsResourceExhausted(decoded) ? ErrorResponse(413, "request body too large")
-                                                : ErrorResponse(400, Message(decoded));
+      return absl::IsResourceExhausted(decoded)
+                 ? ServerResponse::Error(413, "request body too large")
+                 : ServerResponse::Error(400, Message(decoded));
     }
     ParseParams(request);
     try {
@@ -318,7 +315,7 @@ class Responder::HttplibServer : public httplib::Server {
     } catch (...) {
       logger_.Error("handler failed", {{"path", request->path}});
     }
-    return ErrorResponse(500, "internal error");
+    return ServerResponse::Error(500, "internal error");
   }
 
   bool Stream(bool gzip, httplib::DataSink* sink) {

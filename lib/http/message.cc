@@ -93,6 +93,12 @@ ServerResponse ServerResponse::Json(int status, std::string json) {
   return response;
 }
 
+ServerResponse ServerResponse::Error(int status, std::string_view text) {
+  ServerResponse response = Text(status, StrCat(text, "\n"));
+  response.headers.Set("X-Content-Type-Options", "nosniff");
+  return response;
+}
+
 bool ParseForm(std::string_view encoded, Params* params) {
   bool good = true;
   std::string name;

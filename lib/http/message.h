@@ -70,6 +70,8 @@ struct ServerResponse {
 
   static ServerResponse Text(int status, std::string_view text);
   static ServerResponse Json(int status, std::string json);
+  // As Go's http.Error: the text and a line break, not to be sniffed.
+  static ServerResponse Error(int status, std::string_view text);
 };
 
 using Handler = std::function<ServerResponse(const ServerRequest&)>;

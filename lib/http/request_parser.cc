@@ -186,7 +186,6 @@ bool RequestParser::ReadFraming() {
     Fail(400, "ambiguous length of the body");
     return false;
   }
-  head_.has_content_length = lengths > 0;
   head_.chunked = encodings > 0;
   head_.keep_alive = head_.http_1_0 ? keep_alive && !close : !close;
   return true;

@@ -20,7 +20,6 @@ struct RequestHead {
   bool keep_alive = true;
   bool expects_continue = false;
   bool chunked = false;
-  bool has_content_length = false;
   uint64_t content_length = 0;
 
   bool has_body() const { return chunked || content_length > 0; }

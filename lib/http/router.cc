@@ -85,12 +85,6 @@ ServerResponse RedirectTo(std::string_view path, const ServerRequest& request) {
   return response;
 }
 
-ServerResponse ErrorText(int status, std::string_view text) {
-  ServerResponse response = ServerResponse::Text(status, text);
-  response.headers.Set("X-Content-Type-Options", "nosniff");
-  return response;
-}
-
 void AddMethod(const std::string& method, std::vector<std::string>* methods) {
   if (std::find(methods->begin(), methods->end(), method) == methods->end()) {
     methods->push_back(method);
@@ -156,9 +150,10 @@ ServerResponse Router::Dispatch(ServerRequest& request) const {
     request.route = route->pattern;
     return route->handler(request);
   }
-  if (allow.empty()) return ErrorText(404, "404 page not found\n");
-  ServerResponse response = request.method == "OPTIONS" ? ServerResponse::Text(200, "")
-                                                        : ErrorText(405, "Method Not Allowed\n");
+  if (allow.empty()) return ServerResponse::Error(404, "404 page not found");
+  ServerResponse response = request.method == "OPTIONS"
+                                ? ServerResponse::Text(200, "")
+                                : ServerResponse::Error(405, "Method Not Allowed");
   if (response.body.empty()) response.content_type.clear();
   response.headers.Set("Allow", allow);
   return response;

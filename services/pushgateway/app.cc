@@ -93,7 +93,7 @@ void App::AddOwnHandlers(const Options& options) {
         const OwnFamilies own(registry->Collect());
         const absl::Status status = checked ? absl::OkStatus() : store_.Verify(own);
         if (!status.ok()) {
-          return ErrorText(
+          return ServerResponse::Error(
               500, StrCat("An error has occurred while serving metrics:\n\n", Message(status)));
         }
         ServerResponse response;

@@ -6,6 +6,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/strings.h"
 #include "lib/base/utf8.h"
+#include "services/pushgateway/grouping_key.h"
 
 namespace narthex::pushgateway {
 namespace {
@@ -19,19 +20,6 @@ FamilyType TypeOfCollected(std::string_view name) {
     if (FamilyTypeName(type) == name) return type;
   }
   return FamilyType::kUntyped;
-}
-
-bool IsLabelNameByte(char c, bool first) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-         (!first && c >= '0' && c <= '9');
-}
-
-bool IsProperLabelName(std::string_view name) {
-  if (name.empty() || name.starts_with("__")) return false;
-  for (size_t i = 0; i < name.size(); ++i) {
-    if (!IsLabelNameByte(name[i], i == 0)) return false;
-  }
-  return true;
 }
 
 bool HasParts(FamilyType type) {

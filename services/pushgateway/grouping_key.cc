@@ -1,23 +1,16 @@
 #include "services/pushgateway/grouping_key.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
+#include "lib/labels/selector_format.h"
 
 namespace narthex::pushgateway {
 namespace {
 
 constexpr std::string_view kBase64Suffix = "@base64";
 constexpr std::string_view kJob = "job";
-
-bool IsProperLabelName(std::string_view name) {
-  if (name.empty() || name.starts_with("__") || (name[0] >= '0' && name[0] <= '9')) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  });
-}
 
 int Base64Digit(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
@@ -82,6 +75,10 @@ absl::Status SplitLabels(std::string_view labels, GroupingKey* key) {
 }
 
 }  // namespace
+
+bool IsProperLabelName(std::string_view name) {
+  return IsLegacyLabelName(name) && !name.starts_with("__");
+}
 
 absl::StatusOr<GroupingKey> ParseGroupingPath(std::string_view path) {
   const bool is_base64 = path.starts_with("job@base64/");

@@ -13,6 +13,10 @@ namespace narthex::pushgateway {
 // {job="j", instance=""} are two groups.
 using GroupingKey = std::map<std::string, std::string, std::less<>>;
 
+// Whether a pushed metric or a group may have a label of this name: [a-zA-Z_][a-zA-Z0-9_]*, not
+// beginning with "__".
+bool IsProperLabelName(std::string_view name);
+
 // The grouping key behind the part of a push path that follows "/metrics/":
 // "job/<job>{/<label>/<value>}", already unescaped. A name ending in "@base64" says that its value
 // is URL-safe base64 with or without padding. InvalidArgument with upstream's text; NotFound when

@@ -60,7 +60,7 @@ ServerResponse GroupingError(const ServerRequest& request, const absl::Status& s
     response.headers.Set("Location", request.raw_path.substr(0, request.raw_path.size() - 1));
     return response;
   }
-  return ErrorText(absl::IsNotFound(status) ? 404 : 400, Message(status));
+  return ServerResponse::Error(absl::IsNotFound(status) ? 404 : 400, Message(status));
 }
 
 }  // namespace
@@ -103,7 +103,7 @@ void AddPushHandlers(http::Router* router, const PushHandlerOptions& options, Pu
     // Without the check the client is not told what the store made of it; a body that cannot be
     // read is told always.
     if (absl::IsFailedPrecondition(status) && !options.checked) return Empty(202);
-    return ErrorText(400, Message(status));
+    return ServerResponse::Error(400, Message(status));
   };
   const auto handle_delete = [pusher, options](const ServerRequest& request) {
     const auto key = ParseGroupingPath(GroupingPath(request, options.prefix));
@@ -129,12 +129,6 @@ void AddPushHandlers(http::Router* router, const PushHandlerOptions& options, Pu
     }
     router->Handle("DELETE", pattern, handle_delete);
   }
-}
-
-http::ServerResponse ErrorText(int status, std::string_view text) {
-  ServerResponse response = ServerResponse::Text(status, StrCat(text, "\n"));
-  response.headers.Set("X-Content-Type-Options", "nosniff");
-  return response;
 }
 
 }  // namespace narthex::pushgateway

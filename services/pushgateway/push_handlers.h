@@ -12,7 +12,8 @@
 
 namespace narthex::pushgateway {
 
-// Parses and stores a push, over HTTP or gRPC. InvalidArgument with the text that the client sees.
+// Parses and stores a push, over HTTP or gRPC. An error carries the text that the client sees:
+// InvalidArgument for a body that cannot be read, FailedPrecondition for metrics that do not fit.
 // Thread-safe.
 class Pusher {
  public:
@@ -37,9 +38,6 @@ struct PushHandlerOptions {
 // router's use.
 void AddPushHandlers(http::Router* router, const PushHandlerOptions& options, Pusher* pusher,
                      metrics::Registry* registry);
-
-// An error as Go's http.Error writes it: the text and a line break, not to be sniffed.
-http::ServerResponse ErrorText(int status, std::string_view text);
 
 }  // namespace narthex::pushgateway
 
