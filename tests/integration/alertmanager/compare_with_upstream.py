@@ -116,11 +116,13 @@ STATUS_ONLY = [
      JSON_TYPE),
 ]
 
+checks = 0
 failures = 0
 
 
 def check(condition, what, detail=""):
-    global failures
+    global checks, failures
+    checks += 1
     if not condition:
         failures += 1
         print(f"FAILED: {what}\n{detail}", flush=True)
@@ -412,7 +414,7 @@ def main():
                 if failures:
                     print(f"--- log of {instance.binary}")
                     print(open(os.path.join(instance.folder, "log"), encoding="utf-8").read()[-4000:])
-    print(f"{failures} failures")
+    print(f"{checks - failures} passed, {failures} failed")
     return 1 if failures else 0
 
 
