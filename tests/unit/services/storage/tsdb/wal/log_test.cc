@@ -87,7 +87,8 @@ TEST_CASE("Records of all sizes around the page size are read back") {
     absl::Status status;
     CHECK(ReadLog(&fs, &status) == records);
     CHECK(status.ok());
-    for (const Segment& segment : ListSegments(&fs, kDirectory).value()) {
+    const std::vector<Segment> segments = ListSegments(&fs, kDirectory).value();
+    for (const Segment& segment : segments) {
       CHECK(segment.size_bytes <= options.segment_size_bytes);
     }
   }
