@@ -9,7 +9,7 @@ namespace narthex::promql {
 namespace {
 
 // What one duration expression may have; deeper ones would need too much stack.
-constexpr int kNodesMax = 1500;
+constexpr int kNodesMax = 500;
 
 struct DurationOperatorRow {
   TokenType token;

@@ -16,8 +16,11 @@
 namespace narthex::promql {
 namespace {
 
-// A tree of this height needs about a megabyte of stack at most in any pass over it.
-constexpr int kHeightMax = 1500;
+// The height of a tree (long chains of operators make high ones), and how deep parentheses, calls
+// and signs may be nested in the text. All passes recur along the tree; these bounds keep them
+// within a few megabytes of stack, also under sanitizers.
+constexpr int kHeightMax = 1000;
+constexpr int kDepthMax = 400;
 
 // Binding strength of binary operators; higher binds tighter.
 constexpr int kPowPrecedence = 6;
@@ -125,7 +128,7 @@ class Parser : private DurationParser {
 
   // Every way down into a nested expression leads through here.
   ExprPtr ParseBinary(int least_precedence) {
-    if (depth_ == kHeightMax) {
+    if (depth_ == kDepthMax) {
       Fail(token_.position, "expression is nested too deeply");
       return nullptr;
     }

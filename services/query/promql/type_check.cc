@@ -1,7 +1,9 @@
 #include "services/query/promql/type_check.h"
 
+#include <algorithm>
 #include <string>
 
+#include "absl/base/attributes.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/labels/labels.h"
@@ -53,8 +55,9 @@ class TypeChecker {
   }
 
  private:
+  // Not inlined, so that the frames of the recursion stay small.
   template <typename... Pieces>
-  absl::Status Error(int position, const Pieces&... pieces) const {
+  ABSL_ATTRIBUTE_NOINLINE absl::Status Error(int position, const Pieces&... pieces) const {
     return ParseErrorAt(query_, position, StrCat(pieces...));
   }
 

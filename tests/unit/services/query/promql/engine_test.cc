@@ -284,6 +284,24 @@ TEST_CASE("Times at the edge of what a timestamp holds do no harm") {
   }
 }
 
+TEST_CASE("The highest trees that parse can be evaluated") {
+  Fixture f;
+  f.Load(2, 2);
+  const auto repeat = [](std::string_view text, int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i) out += text;
+    return out;
+  };
+  for (const std::string& query :
+       {"a" + repeat(" or a", 900), "a" + repeat(" + a", 900), "1" + repeat(" + 1", 900),
+        "a" + repeat(" * 1", 900), repeat("(", 390) + "a" + repeat(")", 390),
+        repeat("-(", 190) + "a" + repeat(")", 190), repeat("sum(", 390) + "a" + repeat(")", 390),
+        repeat("max_over_time(", 190) + "a" + repeat("[2m:1m])", 190)}) {
+    INFO(query.substr(0, 40));
+    CHECK(TextOf(f.engine.Range(&f.storage, query, 0, kMinute, kMinute)) == "OK");
+  }
+}
+
 TEST_CASE("A reload changes the default step of subqueries") {
   Fixture f;
   const auto count = [&] {
