@@ -1,7 +1,6 @@
 #include "services/query/notifier/notifier.h"
 
 #include <atomic>
-#include <set>
 #include <utility>
 
 #include "lib/base/strings.h"
@@ -24,35 +23,72 @@ bool Relabel(const std::vector<relabel::RelabelConfig>& rules, Labels* labels) {
 
 }  // namespace
 
+// The metrics of one Alertmanager. Several senders can have the same URL at once (an old one lives
+// as long as a Send() that holds it); the series go with the last of them. Thread-safe.
+class Notifier::SenderMetrics {
+ public:
+  // The pointers must outlive the object.
+  SenderMetrics(metrics::Registry* registry, MetricUsers* users, const std::string& url)
+      : registry_(registry), users_(users), labels_({{"alertmanager", url}}) {
+    MutexLock lock(&users_->mu);
+    ++users_->by_url[url];
+    sent = registry->AddCounter("prometheus_notifications_sent_total",
+                                "Total number of alerts sent.", labels_);
+    errors = registry->AddCounter("prometheus_notifications_errors_total",
+                                  "Total number of sent alerts affected by errors.", labels_);
+    dropped = registry->AddCounter(
+        "prometheus_notifications_dropped_total",
+        "Total number of alerts dropped due to errors when sending to Alertmanager.", labels_);
+    latency = registry->AddSummary("prometheus_notifications_latency_seconds",
+                                   "Latency quantiles for sending alert notifications.",
+                                   {0.5, 0.9, 0.99}, labels_);
+    capacity = registry->AddGauge("prometheus_notifications_queue_capacity",
+                                  "The capacity of the alert notifications queue.", labels_);
+    length = registry->AddGauge("prometheus_notifications_queue_length",
+                                "The number of alert notifications in the queue.", labels_);
+  }
+  ~SenderMetrics() {
+    MutexLock lock(&users_->mu);
+    const auto users = users_->by_url.find(labels_.begin()->second);
+    if (--users->second > 0 || users_->stopped) return;
+    users_->by_url.erase(users);
+    for (const std::string_view name :
+         {"prometheus_notifications_sent_total", "prometheus_notifications_errors_total",
+          "prometheus_notifications_dropped_total", "prometheus_notifications_latency_seconds",
+          "prometheus_notifications_queue_capacity", "prometheus_notifications_queue_length"}) {
+      registry_->Remove(name, labels_);
+    }
+  }
+  SenderMetrics(const SenderMetrics&) = delete;
+  SenderMetrics& operator=(const SenderMetrics&) = delete;
+
+  metrics::Counter* sent;
+  metrics::Counter* errors;
+  metrics::Counter* dropped;
+  metrics::Gauge* capacity;
+  metrics::Gauge* length;
+  metrics::Summary* latency;
+
+ private:
+  metrics::Registry* const registry_;
+  MetricUsers* const users_;
+  const metrics::LabelMap labels_;
+};
+
 // The queue, connection and thread of one Alertmanager.
 class Notifier::Sender {
  public:
   Sender(const AlertmanagerEndpoint& endpoint, const NotifierOptions& options, Clock* clock,
-         const Logger& logger, metrics::Registry* registry)
+         const Logger& logger, metrics::Registry* registry, MetricUsers* users)
       : url_(endpoint.url),
         key_(endpoint.key),
         options_(options),
         clock_(clock),
         logger_(logger.With({{"alertmanager", endpoint.url}})),
+        metrics_(registry, users, endpoint.url),
         client_(endpoint.connect()),
         queue_(options.queue_capacity) {
-    const metrics::LabelMap labels = {{"alertmanager", url_}};
-    sent_ = registry->AddCounter("prometheus_notifications_sent_total",
-                                 "Total number of alerts sent.", labels);
-    errors_ = registry->AddCounter("prometheus_notifications_errors_total",
-                                   "Total number of sent alerts affected by errors.", labels);
-    dropped_ = registry->AddCounter(
-        "prometheus_notifications_dropped_total",
-        "Total number of alerts dropped due to errors when sending to Alertmanager.", labels);
-    latency_ = registry->AddSummary("prometheus_notifications_latency_seconds",
-                                    "Latency quantiles for sending alert notifications.",
-                                    {0.5, 0.9, 0.99}, labels);
-    registry
-        ->AddGauge("prometheus_notifications_queue_capacity",
-                   "The capacity of the alert notifications queue.", labels)
-        ->Set(static_cast<double>(options.queue_capacity));
-    length_ = registry->AddGauge("prometheus_notifications_queue_length",
-                                 "The number of alert notifications in the queue.", labels);
+    metrics_.capacity->Set(static_cast<double>(options.queue_capacity));
     thread_ = Thread("notifier", [this] { Run(); });
   }
 
@@ -66,9 +102,9 @@ class Notifier::Sender {
 
   void Push(std::vector<Alert> alerts) {
     const size_t dropped = queue_.Push(std::move(alerts));
-    length_->Set(static_cast<double>(queue_.size()));
+    metrics_.length->Set(static_cast<double>(queue_.size()));
     if (dropped == 0) return;
-    dropped_->Increment(static_cast<double>(dropped));
+    metrics_.dropped->Increment(static_cast<double>(dropped));
     logger_.Warn("the alert queue is full, the oldest alerts are dropped", {{"alerts", dropped}});
   }
 
@@ -76,18 +112,8 @@ class Notifier::Sender {
     queue_.Close();
     if (!drain) DropQueued();
   }
-  void DropQueued() { dropped_->Increment(static_cast<double>(queue_.Clear())); }
+  void DropQueued() { metrics_.dropped->Increment(static_cast<double>(queue_.Clear())); }
   bool idle() const { return queue_.size() == 0 && !sending_.load(); }
-
-  // The series of an Alertmanager that nobody sends to any more.
-  static void RemoveMetrics(metrics::Registry* registry, const std::string& url) {
-    for (const std::string_view name :
-         {"prometheus_notifications_sent_total", "prometheus_notifications_errors_total",
-          "prometheus_notifications_dropped_total", "prometheus_notifications_latency_seconds",
-          "prometheus_notifications_queue_capacity", "prometheus_notifications_queue_length"}) {
-      registry->Remove(name, {{"alertmanager", url}});
-    }
-  }
 
  private:
   void Run() {
@@ -95,15 +121,15 @@ class Notifier::Sender {
       const std::vector<Alert> batch = queue_.PopBatch(options_.batch_size);
       if (batch.empty()) return;
       sending_ = true;
-      length_->Set(static_cast<double>(queue_.size()));
+      metrics_.length->Set(static_cast<double>(queue_.size()));
       const double count = static_cast<double>(batch.size());
       const absl::Duration begin = clock_->Monotonic();
       const absl::Status status = client_->Post(batch);
-      latency_->Observe(absl::ToDoubleSeconds(clock_->Monotonic() - begin));
-      sent_->Increment(count);
+      metrics_.latency->Observe(absl::ToDoubleSeconds(clock_->Monotonic() - begin));
+      metrics_.sent->Increment(count);
       if (!status.ok()) {
-        errors_->Increment(count);
-        dropped_->Increment(count);
+        metrics_.errors->Increment(count);
+        metrics_.dropped->Increment(count);
         logger_.Error("sending alerts failed", {{"alerts", batch.size()}, {"error", status}});
       }
       sending_ = false;
@@ -116,11 +142,7 @@ class Notifier::Sender {
   const NotifierOptions options_;
   Clock* const clock_;
   const Logger logger_;
-  metrics::Counter* sent_;
-  metrics::Counter* errors_;
-  metrics::Counter* dropped_;
-  metrics::Gauge* length_;
-  metrics::Summary* latency_;
+  const SenderMetrics metrics_;
   // Only touched by the thread.
   const std::unique_ptr<AlertmanagerClient> client_;
   // Synchronise themselves.
@@ -170,7 +192,6 @@ void Notifier::SetAlertmanagers(std::vector<AlertmanagerSet> sets) {
     auto next = std::make_shared<Snapshot>();
     next->external_labels = snapshot_->external_labels;
     next->alert_relabel_configs = snapshot_->alert_relabel_configs;
-    std::set<std::string> urls;
     size_t count = 0;
     for (AlertmanagerSet& set : sets) {
       Set& added = next->sets.emplace_back();
@@ -181,19 +202,15 @@ void Notifier::SetAlertmanagers(std::vector<AlertmanagerSet> sets) {
           added.senders.push_back(old->second);
           old_senders.erase(old);
         } else {
-          added.senders.push_back(
-              std::make_shared<Sender>(endpoint, options_, clock_, logger_, registry_));
+          added.senders.push_back(std::make_shared<Sender>(endpoint, options_, clock_, logger_,
+                                                           registry_, &metric_users_));
         }
-        urls.insert(endpoint.url);
         ++count;
       }
       next->dropped_urls.insert(next->dropped_urls.end(), set.dropped_urls.begin(),
                                 set.dropped_urls.end());
     }
-    for (const auto& [key, sender] : old_senders) {
-      gone.push_back(sender);
-      if (!urls.contains(sender->url())) Sender::RemoveMetrics(registry_, sender->url());
-    }
+    for (const auto& [key, sender] : old_senders) gone.push_back(sender);
     discovered_->Set(static_cast<double>(count));
     snapshot_ = std::move(next);
   }
@@ -236,6 +253,10 @@ void Notifier::Stop() {
     if (stopped_) return;
     stopped_ = true;
     last = std::exchange(snapshot_, std::make_shared<const Snapshot>());
+  }
+  {
+    MutexLock lock(&metric_users_.mu);
+    metric_users_.stopped = true;
   }
   std::vector<std::shared_ptr<Sender>> senders;
   for (const Set& set : last->sets) {

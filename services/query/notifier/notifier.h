@@ -65,6 +65,13 @@ class Notifier {
 
  private:
   class Sender;
+  class SenderMetrics;
+  // How many senders use the series of each URL.
+  struct MetricUsers {
+    Mutex mu;
+    std::map<std::string, int> by_url ABSL_GUARDED_BY(mu);
+    bool stopped ABSL_GUARDED_BY(mu) = false;  // The last values stay to be seen.
+  };
   struct Set {
     std::vector<relabel::RelabelConfig> alert_relabel_configs;
     std::vector<std::shared_ptr<Sender>> senders;
@@ -84,6 +91,8 @@ class Notifier {
   const Logger logger_;
   metrics::Registry* const registry_;
   metrics::Gauge* const discovered_;
+
+  MetricUsers metric_users_;  // Synchronises itself; above the senders, which use it to their end.
 
   mutable Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
