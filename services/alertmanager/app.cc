@@ -40,6 +40,13 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
 
   absl::Status folder = e.file_system->CreateDirectories(options.storage_path);
   if (!folder.ok()) return Annotate(folder, StrCat("--storage.path ", options.storage_path));
+  // Two processes that append to the same files would ruin them.
+  absl::StatusOr<std::unique_ptr<io::DirectoryLock>> lock =
+      e.file_system->LockDirectory(options.storage_path);
+  if (!lock.ok()) {
+    return Annotate(lock.status(), StrCat("--storage.path ", options.storage_path));
+  }
+  app->lock_ = *std::move(lock);
   nflog::NotificationLogOptions log_options;
   log_options.path = io::JoinPath(options.storage_path, "nflog");
   log_options.retention = options.data_retention;

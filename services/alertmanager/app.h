@@ -12,6 +12,7 @@
 #include "lib/http/client.h"
 #include "lib/http/router.h"
 #include "lib/http/server.h"
+#include "lib/io/file_system.h"
 #include "lib/rpc/server.h"
 #include "lib/service/env.h"
 #include "lib/service/ops_handlers.h"
@@ -31,10 +32,10 @@ namespace narthex::alertmanager_service {
 
 // The alertmanager service: alerts in over HTTP and gRPC, notifications out.
 //
-// Create() reads silences and notification log, loads the configuration and binds both ports;
-// Start() serves and lets groups flush; Stop() refuses new calls, waits a moment for notifications
-// under way, and writes silences and log. It knows no signals and no argv, so a test runs it
-// in-process with port 0 and a FakeClock.
+// Create() locks the data folder, reads silences and notification log, loads the configuration and
+// binds both ports; Start() serves and lets groups flush; Stop() refuses new calls, waits a moment
+// for notifications under way, and writes silences and log. It knows no signals and no argv, so a
+// test runs it in-process with port 0 and a FakeClock.
 class App {
  public:
   static absl::StatusOr<std::unique_ptr<App>> Create(const Options& options, service::Env env);
@@ -61,6 +62,7 @@ class App {
   service::ReloadMetrics reload_metrics_;
   alerts::AlertStore store_;
   alerts::Ingestion ingestion_;
+  std::unique_ptr<io::DirectoryLock> lock_;
   std::unique_ptr<nflog::NotificationLog> log_;
   std::unique_ptr<silence::Silences> silences_;
   notify::NotifyMetrics notify_metrics_;

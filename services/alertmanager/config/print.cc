@@ -46,7 +46,7 @@ Tree EncodeAny(const Value& value, std::string_view key = {}) {
     case Kind::kMap: {
       Tree tree{.kind = Tree::Kind::kMapping, .empty = value.map().empty()};
       for (const auto& [name, element] : value.map()) {
-        tree.entries.emplace_back(yaml::QuoteScalar(name), EncodeAny(element, name));
+        tree.entries.push_back({yaml::QuoteScalar(name), EncodeAny(element, name)});
       }
       return tree;
     }

@@ -214,6 +214,10 @@ TEST_CASE("what cannot run says why") {
   f.options.web_external_url = "nowhere";
   CHECK(message().find("not an http or https URL") != std::string::npos);
   f.options.web_external_url = "";
+  {
+    const std::unique_ptr<App> other = f.Run();
+    CHECK(message().find("--storage.path") == 0);
+  }
   f.options.storage_path = StrCat(f.options.config_file, "/below-a-file");
   CHECK(message().find("--storage.path") == 0);
 }
