@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "lib/labels/labels.h"
+#include "lib/model/histogram.h"
 #include "lib/model/metadata.h"
 #include "lib/model/timestamp.h"
 
@@ -64,11 +65,35 @@ struct AppendBatch {
     std::vector<LabelView>
         labels;  // Sorted, checked: unique, no empty values. Views into the decoded bytes.
   };
+  // Histograms, exemplars and metadata belong to the sample at `index`: to its series, and a
+  // histogram stands in place of its value. Each list is in order of index.
+  struct HistogramEntry {
+    size_t index = 0;
+    bool is_float = false;
+    Histogram histogram;             // When !is_float.
+    FloatHistogram float_histogram;  // When is_float.
+  };
+  struct ExemplarEntry {
+    size_t index = 0;
+    Timestamp timestamp = 0;
+    double value = 0;
+    std::vector<LabelView> labels;
+  };
+  struct MetadataEntry {
+    size_t index = 0;
+    MetricType type = MetricType::kUnknown;
+    std::string_view help;
+    std::string_view unit;
+  };
   Timestamp base_timestamp = 0;
   std::vector<SeriesRef> refs;
   std::vector<double> values;
-  std::vector<Timestamp> timestamps;  // Empty: all at base_timestamp.
+  std::vector<Timestamp> timestamps;        // Empty: all at base_timestamp.
+  std::vector<Timestamp> start_timestamps;  // Empty: none; 0: none for this sample.
   std::vector<Definition> definitions;
+  std::vector<HistogramEntry> histograms;  // At most one a sample.
+  std::vector<ExemplarEntry> exemplars;    // Any number a sample.
+  std::vector<MetadataEntry> metadata;     // At most one a sample.
   Timestamp timestamp(size_t index) const {
     return timestamps.empty() ? base_timestamp : timestamps[index];
   }
