@@ -45,6 +45,12 @@ class MappedFile {
   virtual std::string_view bytes() const = 0;
 };
 
+// Of the disk that a path is on.
+struct DiskSpace {
+  uint64_t total_bytes = 0;
+  uint64_t free_bytes = 0;  // For a process without privileges.
+};
+
 // A held lock on a directory; released by the destructor.
 class DirectoryLock {
  public:
@@ -75,9 +81,12 @@ class FileSystem {
   virtual absl::StatusOr<bool> IsDirectory(const std::string& path) = 0;
   virtual absl::Status CreateDirectories(const std::string& path) = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+  // Gives the file a second name, on the same disk. AlreadyExists when `to` is there.
+  virtual absl::Status HardLink(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;     // A file, or an empty directory.
   virtual absl::Status RemoveAll(const std::string& path) = 0;  // OK when there is nothing.
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
+  virtual absl::StatusOr<DiskSpace> SpaceOf(const std::string& path) = 0;
   // Locks `directory`/lock against other processes; FailedPrecondition when another holds it.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(
       const std::string& directory) = 0;

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -277,6 +278,13 @@ class PosixFileSystemImpl : public FileSystem {
     return absl::OkStatus();
   }
 
+  absl::Status HardLink(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0) {
+      return ErrnoStatus("link", StrCat(from, " to ", to), errno);
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Remove(const std::string& path) override {
     if (::remove(path.c_str()) != 0) return ErrnoStatus("remove", path, errno);
     return absl::OkStatus();
@@ -299,6 +307,13 @@ class PosixFileSystemImpl : public FileSystem {
     NARTHEX_ASSIGN_OR_RETURN(FileDescriptor fd, Open(path, O_RDONLY | O_DIRECTORY));
     if (::fsync(fd.get()) != 0) return ErrnoStatus("sync", path, errno);
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<DiskSpace> SpaceOf(const std::string& path) override {
+    struct statvfs info;
+    if (::statvfs(path.c_str(), &info) != 0) return ErrnoStatus("stat the disk of", path, errno);
+    const auto unit = static_cast<uint64_t>(info.f_frsize);
+    return DiskSpace{unit * info.f_blocks, unit * info.f_bavail};
   }
 
   absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(

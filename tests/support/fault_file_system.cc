@@ -31,6 +31,7 @@ struct FaultFileSystem::State {
   bool fail_once ABSL_GUARDED_BY(mu) = false;
   bool partial ABSL_GUARDED_BY(mu) = false;
   absl::Status failure ABSL_GUARDED_BY(mu);
+  io::DiskSpace space ABSL_GUARDED_BY(mu) = {uint64_t{1} << 40, uint64_t{1} << 40};
   uint64_t epoch ABSL_GUARDED_BY(mu) =
       0;  // Grows with every crash; handles of an older one are dead.
 
@@ -132,6 +133,30 @@ class FaultFileSystem::Lock : public io::DirectoryLock {
   const std::string path_;
 };
 
+namespace {
+
+bool IsBelow(std::string_view name, std::string_view directory) {
+  return name.size() > directory.size() && name.substr(0, directory.size()) == directory &&
+         name[directory.size()] == '/';
+}
+
+// Renames `from` and all below it.
+template <typename Names>
+void MoveNames(const std::string& from, const std::string& to, Names* names) {
+  Names moved;
+  for (auto at = names->begin(); at != names->end();) {
+    if (at->first == from || IsBelow(at->first, from)) {
+      moved[to + at->first.substr(from.size())] = at->second;
+      at = names->erase(at);
+    } else {
+      ++at;
+    }
+  }
+  for (auto& [path, node] : moved) (*names)[path] = node;
+}
+
+}  // namespace
+
 FaultFileSystem::FaultFileSystem() : state_(std::make_shared<State>()) {
   MutexLock lock(&state_->mu);
   auto root = std::make_shared<Node>();
@@ -177,6 +202,19 @@ void FaultFileSystem::ProcessCrash() {
   MutexLock lock(&state_->mu);
   state_->locked.clear();
   ++state_->epoch;
+}
+
+void FaultFileSystem::SetDiskSpace(io::DiskSpace space) {
+  MutexLock lock(&state_->mu);
+  state_->space = space;
+}
+
+absl::StatusOr<io::DiskSpace> FaultFileSystem::SpaceOf(const std::string& path) {
+  MutexLock lock(&state_->mu);
+  if (state_->FindLocked(path) == nullptr) {
+    return NotFound("stat the disk of ", path, ": no such file or directory");
+  }
+  return state_->space;
 }
 
 void FaultFileSystem::Corrupt(const std::string& path, size_t offset, char xor_with) {
@@ -293,17 +331,20 @@ absl::Status FaultFileSystem::Rename(const std::string& from, const std::string&
   if (state_->FindLocked(from) == nullptr) {
     return NotFound("rename ", from, " to ", to, ": no such file or directory");
   }
-  State::Names moved;
-  for (auto at = state_->names.begin(); at != state_->names.end();) {
-    const std::string& path = at->first;
-    if (path == from || path.rfind(from + "/", 0) == 0) {
-      moved[to + path.substr(from.size())] = at->second;
-      at = state_->names.erase(at);
-    } else {
-      ++at;
-    }
+  MoveNames(from, to, &state_->names);
+  return absl::OkStatus();
+}
+
+absl::Status FaultFileSystem::HardLink(const std::string& from, const std::string& to) {
+  MutexLock lock(&state_->mu);
+  NARTHEX_RETURN_IF_ERROR(state_->CountLocked());
+  const std::shared_ptr<Node> node = state_->FindLocked(from);
+  if (node == nullptr || state_->FindLocked(std::string(io::DirName(to))) == nullptr) {
+    return NotFound("link ", from, " to ", to, ": no such file or directory");
   }
-  for (auto& [path, node] : moved) state_->names[path] = node;
+  if (!state_->names.emplace(to, node).second) {
+    return AlreadyExists("link ", from, " to ", to, ": file exists");
+  }
   return absl::OkStatus();
 }
 
@@ -317,10 +358,15 @@ absl::Status FaultFileSystem::Remove(const std::string& path) {
 
 absl::Status FaultFileSystem::RemoveAll(const std::string& path) {
   MutexLock lock(&state_->mu);
-  NARTHEX_RETURN_IF_ERROR(state_->CountLocked());
-  for (auto at = state_->names.begin(); at != state_->names.end();) {
-    const bool below = at->first == path || at->first.rfind(path + "/", 0) == 0;
-    at = below ? state_->names.erase(at) : std::next(at);
+  // One operation a name, children first, so that a crash may leave part of a folder.
+  std::vector<std::string> below;
+  for (const auto& [name, node] : state_->names) {
+    if (name == path || IsBelow(name, path)) below.push_back(name);
+  }
+  if (below.empty()) NARTHEX_RETURN_IF_ERROR(state_->CountLocked());
+  for (size_t i = below.size(); i-- > 0;) {
+    NARTHEX_RETURN_IF_ERROR(state_->CountLocked());
+    state_->names.erase(below[i]);
   }
   return absl::OkStatus();
 }
@@ -328,15 +374,30 @@ absl::Status FaultFileSystem::RemoveAll(const std::string& path) {
 absl::Status FaultFileSystem::SyncDirectory(const std::string& path) {
   MutexLock lock(&state_->mu);
   NARTHEX_RETURN_IF_ERROR(state_->CountLocked());
+  State::Names& synced = state_->synced_names;
   const auto within = [&path](const std::string& name) {
     return name != "/" && io::DirName(name) == path;
   };
-  for (auto at = state_->synced_names.begin(); at != state_->synced_names.end();) {
-    const bool gone = within(at->first) && state_->names.find(at->first) == state_->names.end();
-    at = gone ? state_->synced_names.erase(at) : std::next(at);
+  // A folder that was renamed takes what was synced in it along.
+  for (const auto& [name, node] : state_->names) {
+    if (!within(name) || !node->directory) continue;
+    const auto old = std::find_if(synced.begin(), synced.end(),
+                                  [&, &to = name, &folder = node](const auto& entry) {
+                                    return entry.second == folder && entry.first != to;
+                                  });
+    if (old != synced.end()) MoveNames(std::string(old->first), name, &synced);
+  }
+  std::vector<std::string> gone;
+  for (const auto& [name, node] : synced) {
+    if (within(name) && state_->names.find(name) == state_->names.end()) gone.push_back(name);
+  }
+  for (const std::string& name : gone) {
+    std::erase_if(synced, [&name](const auto& entry) {
+      return entry.first == name || IsBelow(entry.first, name);
+    });
   }
   for (const auto& [name, node] : state_->names) {
-    if (within(name)) state_->synced_names[name] = node;
+    if (within(name)) synced[name] = node;
   }
   return absl::OkStatus();
 }

@@ -32,6 +32,8 @@ class FaultFileSystem : public io::FileSystem {
   void PowerLoss();
   // The end of a process: everything written stays, open files of before fail, locks are released.
   void ProcessCrash();
+  // What SpaceOf() says; both are plenty at first. Writes do not change it.
+  void SetDiskSpace(io::DiskSpace space);
   // Changes bytes behind everybody's back. REQUIRES: the file exists.
   void Corrupt(const std::string& path, size_t offset, char xor_with);
 
@@ -47,9 +49,11 @@ class FaultFileSystem : public io::FileSystem {
   absl::StatusOr<bool> IsDirectory(const std::string& path) override;
   absl::Status CreateDirectories(const std::string& path) override;
   absl::Status Rename(const std::string& from, const std::string& to) override;
+  absl::Status HardLink(const std::string& from, const std::string& to) override;
   absl::Status Remove(const std::string& path) override;
   absl::Status RemoveAll(const std::string& path) override;
   absl::Status SyncDirectory(const std::string& path) override;
+  absl::StatusOr<io::DiskSpace> SpaceOf(const std::string& path) override;
   absl::StatusOr<std::unique_ptr<io::DirectoryLock>> LockDirectory(
       const std::string& directory) override;
   absl::StatusOr<std::vector<std::string>> Glob(const std::string& pattern) override;

@@ -48,7 +48,8 @@ TEST_CASE("The chosen operation fails, with half of its bytes if wanted") {
   CHECK(!file->Sync().ok());
 }
 
-TEST_CASE("Atomic writing leaves the old or the new content whichever operation a power loss follows") {
+TEST_CASE(
+    "Atomic writing leaves the old or the new content whichever operation a power loss follows") {
   for (uint64_t operation = 1; operation <= 6; ++operation) {
     FaultFileSystem fs;
     REQUIRE(fs.WriteFileAtomically("/f", "old").ok());
@@ -72,6 +73,55 @@ TEST_CASE("Folders are renamed with what they hold, listed and matched") {
   CHECK(*fs.Glob("/g/e/*.yml") == std::vector<std::string>{"/g/e/f.yml"});
   CHECK(fs.RemoveAll("/g").ok());
   CHECK(!fs.Exists("/g/e/f.yml"));
+}
+
+TEST_CASE("A renamed folder keeps its synced files through a power loss") {
+  FaultFileSystem fs;
+  REQUIRE(fs.CreateDirectories("/d/x.tmp").ok());
+  auto file = *fs.Create("/d/x.tmp/a");
+  REQUIRE(file->Append("one").ok());
+  REQUIRE(file->Sync().ok());
+  REQUIRE(fs.SyncDirectory("/d/x.tmp").ok());
+  REQUIRE(fs.Rename("/d/x.tmp", "/d/x").ok());
+  SECTION("under its old name when the rename was not synced") {
+    fs.PowerLoss();
+    CHECK(*fs.ReadFile("/d/x.tmp/a") == "one");
+    CHECK(!fs.Exists("/d/x"));
+  }
+  SECTION("under its new name when it was") {
+    REQUIRE(fs.SyncDirectory("/d").ok());
+    fs.PowerLoss();
+    CHECK(*fs.ReadFile("/d/x/a") == "one");
+    CHECK(!fs.Exists("/d/x.tmp"));
+    CHECK(!fs.Exists("/d/x.tmp/a"));
+  }
+}
+
+TEST_CASE("Removing a folder can be broken off between its files") {
+  FaultFileSystem fs;
+  REQUIRE(fs.CreateDirectories("/d/x").ok());
+  REQUIRE(fs.Create("/d/x/a").ok());
+  REQUIRE(fs.Create("/d/x/b").ok());
+  fs.FailFrom(fs.operations() + 2, Internal("gone"));
+  CHECK(!fs.RemoveAll("/d/x").ok());
+  CHECK(fs.Exists("/d/x/a") != fs.Exists("/d/x/b"));
+  CHECK(fs.Exists("/d/x"));
+}
+
+TEST_CASE("A hard link is another name of the same bytes, and the disk has the space it is given") {
+  FaultFileSystem fs;
+  auto file = *fs.Create("/a");
+  REQUIRE(fs.HardLink("/a", "/b").ok());
+  REQUIRE(file->Append("one").ok());
+  CHECK(*fs.ReadFile("/b") == "one");
+  REQUIRE(fs.Remove("/a").ok());
+  CHECK(*fs.ReadFile("/b") == "one");
+  CHECK(absl::IsNotFound(fs.HardLink("/a", "/c")));
+  REQUIRE(fs.Create("/c").ok());
+  CHECK(absl::IsAlreadyExists(fs.HardLink("/b", "/c")));
+  fs.SetDiskSpace({100, 7});
+  CHECK(fs.SpaceOf("/")->free_bytes == 7);
+  CHECK(fs.SpaceOf("/")->total_bytes == 100);
 }
 
 }  // namespace

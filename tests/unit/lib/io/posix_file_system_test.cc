@@ -72,6 +72,21 @@ TEST_CASE("Directories are made, listed in order, matched and removed") {
   CHECK(fs->SyncDirectory(dir.path()).ok());
 }
 
+TEST_CASE("A hard link is another name of the same bytes, and a disk tells its space") {
+  TempDir dir;
+  FileSystem* const fs = PosixFileSystem();
+  REQUIRE(fs->WriteFileAtomically(dir.File("a"), "one").ok());
+  REQUIRE(fs->HardLink(dir.File("a"), dir.File("b")).ok());
+  CHECK(absl::IsAlreadyExists(fs->HardLink(dir.File("a"), dir.File("b"))));
+  REQUIRE(fs->Remove(dir.File("a")).ok());
+  CHECK(*fs->ReadFile(dir.File("b")) == "one");
+  CHECK(absl::IsNotFound(fs->HardLink(dir.File("a"), dir.File("c"))));
+  const absl::StatusOr<DiskSpace> space = fs->SpaceOf(dir.path());
+  REQUIRE(space.ok());
+  CHECK(space->total_bytes >= space->free_bytes);
+  CHECK(space->total_bytes > 0);
+}
+
 TEST_CASE("A directory is locked once") {
   TempDir dir;
   auto lock = PosixFileSystem()->LockDirectory(dir.path());
