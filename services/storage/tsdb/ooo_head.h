@@ -1,0 +1,177 @@
+#ifndef NARTHEX_SERVICES_STORAGE_TSDB_OOO_HEAD_H_
+#define NARTHEX_SERVICES_STORAGE_TSDB_OOO_HEAD_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/base/mutex.h"
+#include "lib/model/histogram.h"
+#include "lib/model/timestamp.h"
+#include "lib/storage/select_frame.h"
+#include "lib/storage/storage.h"
+#include "services/storage/tsdb/chunk_series.h"
+#include "services/storage/tsdb/series.h"
+#include "services/storage/tsdb/series_index.h"
+
+namespace narthex::tsdb {
+
+class HeadChunks;
+class Wbl;
+
+struct OooOptions {
+  // How far behind the newest sample of the head a sample may be; zero refuses what is older than
+  // its own series' newest. Changed while running with SetWindow().
+  absl::Duration window;
+  // Samples of a series that are kept sorted in memory before they become a chunk; Prometheus'
+  // out-of-order capacity, which it can read whatever we choose.
+  int samples_max = 32;
+};
+
+// A sample that is older than the newest of its series.
+struct OooSample {
+  Slot slot = kNoSlot;
+  Timestamp timestamp = 0;
+  Timestamp start_timestamp = 0;  // 0: none.
+  double value = 0;               // When both pointers are null.
+  const Histogram* histogram = nullptr;
+  const FloatHistogram* float_histogram = nullptr;
+};
+
+// Chunks of one series, and what keeps their bytes. Reused from series to series.
+class OooChunks {
+ public:
+  void Clear() {
+    chunks.clear();
+    encoded_.clear();
+    kept_.clear();
+  }
+  std::vector<storage::SelectChunk> chunks;  // In order of min_time; they may overlap.
+
+ private:
+  friend class OooHead;
+  std::deque<std::string> encoded_;
+  std::vector<std::shared_ptr<const void>> kept_;
+};
+
+// Counts since the start; read from any thread.
+struct OooCounters {
+  std::atomic<uint64_t> floats_appended{0};
+  std::atomic<uint64_t> histograms_appended{0};
+  std::atomic<uint64_t> repeated{0};        // Were there already, with the same value.
+  std::atomic<uint64_t> chunks_created{0};  // Of full buffers.
+  // How far behind the head accepted samples were, by the bounds of kDelaySecondsBounds.
+  static constexpr std::array<int64_t, 7> kDelaySecondsBounds = {600,   1800,  3600, 7200,
+                                                                 10800, 21600, 43200};
+  std::array<std::atomic<uint64_t>, 8> delays = {};
+  std::atomic<uint64_t> delay_seconds_sum{0};
+};
+
+// The part of the head that takes samples which come too late for their series' chunks. They are
+// written to a log of their own (wbl/, see wbl.h) first. Each series keeps a few sorted samples;
+// when they are too many they become a chunk in chunks_head. Readers merge all of it with the rest.
+//
+// Compaction: Freeze() draws a line below all that is there, Source() reads what is below it, and
+// Drop() forgets it once it is in blocks, together with its part of the log. A frozen part that is
+// never dropped (the compaction failed) is part of the next one.
+//
+// Owned by Head. Thread safety: Check(), Log(), Apply(), Freeze() and Drop() are called under the
+// head's append lock; everything that reads may be called from any thread at any time, on slots
+// that the index has published. Its own locks are leaves.
+class OooHead {
+ public:
+  // Deleted intervals of a series, sorted.
+  using DeletedOf = std::function<void(Slot, std::vector<storage::DeletedInterval>*)>;
+
+  // The pointees must outlive it. `chunk_files` may be null: then chunks stay in memory.
+  OooHead(const OooOptions& options, const SeriesTable* table, const SeriesIndex* index,
+          HeadChunks* chunk_files);
+  ~OooHead();
+  OooHead(const OooHead&) = delete;
+  OooHead& operator=(const OooHead&) = delete;
+
+  absl::Duration window() const { return absl::Milliseconds(window_ms_.load()); }
+  // From any thread; counts from the next batch on. What was accepted stays.
+  void SetWindow(absl::Duration window);
+
+  // What becomes of a sample that is not newer than its series' newest. kNone with *repeated: it is
+  // there already (in the head or here), with the same value. kNone without: it belongs here.
+  // kDuplicate: there is another value at its time. kTooOld, or kOutOfOrder where there is no
+  // window: it is refused. Decodes the chunks that hold its time. `head_max_time` is of the newest
+  // sample of all series.
+  storage::Refusal Check(const OooSample& sample, Timestamp head_max_time, bool* repeated) const;
+
+  // Writes the samples of one batch to the log, before the head's own log gets the batch: a batch
+  // that is not in that one too counts for nothing when the logs are read again. `sender` may be
+  // empty. After an error nothing is stored.
+  absl::Status Log(std::span<const OooSample> samples, std::string_view sender, uint64_t sequence);
+  // Makes logged samples part of `batch`, which becomes visible later. Samples that are there
+  // already are left out.
+  void Apply(std::span<const OooSample> samples, BatchNumber batch, BatchNumber seen_by_all,
+             Timestamp head_max_time);
+  // Makes durable what was logged before the call. From any thread.
+  absl::Status Sync();
+
+  // No series has samples here. Costs one load.
+  bool empty() const { return series_count_.load(std::memory_order_acquire) == 0; }
+  size_t series_count() const { return series_count_.load(std::memory_order_acquire); }
+  // Such a series must keep its slot and its record in the log.
+  bool Has(Slot slot) const;
+  // Bounds of all samples here; kMaxTimestamp and kMinTimestamp when there is none.
+  Timestamp min_time() const { return min_time_.load(std::memory_order_relaxed); }
+  Timestamp max_time() const { return max_time_.load(std::memory_order_relaxed); }
+
+  // The chunks that overlap min_time…max_time (inclusive), with the samples of batches up to
+  // `visible` only; false when there is none. Samples within a chunk are sorted and unique; two
+  // chunks may have the same sample (after a crash). Valid as long as *out. Deletes are the
+  // caller's to apply.
+  bool ReadChunks(Slot slot, Timestamp min_time, Timestamp max_time, BatchNumber visible,
+                  OooChunks* out) const;
+  // Whether ReadChunks() would find any.
+  bool Overlaps(Slot slot, Timestamp min_time, Timestamp max_time, BatchNumber visible) const;
+
+  // What was there at one moment.
+  struct Frozen {
+    uint64_t generation = 0;
+    uint64_t log_segment = 0;  // Where the log goes on behind it.
+    Timestamp min_time = kMaxTimestamp;
+    Timestamp max_time = kMinTimestamp;  // Inclusive.
+    size_t series = 0;
+    bool empty() const { return series == 0; }
+  };
+  // Starts a new segment of the log. Takes a moment, however much there is.
+  absl::StatusOr<Frozen> Freeze();
+  // The frozen series that have chunks within min_time…max_time (inclusive), in label order. Their
+  // chunks may overlap each other and reach beyond the range. `deleted` may be null.
+  std::unique_ptr<ChunkSeriesSource> Source(const Frozen& frozen, Timestamp min_time,
+                                            Timestamp max_time, DeletedOf deleted) const;
+  // Forgets what was frozen: it is in blocks that readers already see. Frees the log and the chunk
+  // files below it; an error says that these could not be removed, which is tried again next time.
+  absl::Status Drop(const Frozen& frozen);
+
+  // --- At start, before anybody else; see Wbl. ---
+  // A chunk that was found in chunks_head, of the series with this reference.
+  void LoadChunk(uint64_t reference, uint64_t chunk_reference);
+
+  const OooCounters& counters() const { return counters_; }
+  size_t memory_bytes() const;
+
+ private:
+  struct Series;
+  class FrozenSource;
+};
+
+}  // namespace narthex::tsdb
+
+#endif  // NARTHEX_SERVICES_STORAGE_TSDB_OOO_HEAD_H_
