@@ -17,6 +17,7 @@
 #include "lib/storage/select_frame.h"
 #include "services/storage/tsdb/block_meta.h"
 #include "services/storage/tsdb/chunk_series.h"
+#include "services/storage/tsdb/index/format.h"
 
 namespace narthex::tsdb {
 
@@ -24,11 +25,7 @@ namespace narthex::tsdb {
 // ascending labels.
 using BlockSeries = uint64_t;
 
-struct BlockChunk {
-  Timestamp min_time = 0;
-  Timestamp max_time = 0;  // Inclusive.
-  uint64_t reference = 0;  // Segment << 32 | offset.
-};
+using BlockChunk = index::ChunkMeta;
 
 // An open block: a directory with an index, chunk segments, meta.json and tombstones, as Prometheus
 // lays it out. Files are mapped; what is found damaged while it is read is DataLoss that names
@@ -42,8 +39,8 @@ class Block {
   ~Block();
 
   const std::string& directory() const;
-  const BlockMeta& meta() const;
-  uint64_t size_bytes() const;  // Of all files.
+  const BlockMeta& meta() const;  // As it was when the block was opened.
+  uint64_t size_bytes() const;    // Of all files.
 
   // The series for which all matchers hold, ascending. No matcher is all series.
   absl::StatusOr<std::vector<BlockSeries>> Select(std::span<const Matcher> matchers) const;
@@ -60,9 +57,10 @@ class Block {
 
   // Deleted intervals of a series, merged and sorted.
   std::vector<storage::DeletedInterval> Deleted(BlockSeries series) const;
-  uint64_t tombstones() const;  // Intervals in all.
+  uint64_t tombstones() const;  // Intervals in all, at this moment.
   // Deletes the samples of matching series within min_time…max_time (inclusive): writes the
-  // tombstones file anew, and meta.json with their number.
+  // tombstones file anew, and meta.json with their number. After an error what was deleted before
+  // still is, and nothing else. No matcher is all series.
   absl::Status Delete(std::span<const Matcher> matchers, Timestamp min_time, Timestamp max_time);
 
   // All series with chunks that overlap min_time…max_time (inclusive), for compaction. The block
