@@ -14,6 +14,15 @@ uint64_t Fnv1a64(std::string_view bytes);
 // XXH3, 64 bits: the fastest; only for tables in memory.
 uint64_t FastHash(std::string_view bytes);
 
+// XXH3, 128 bits, with a seed: where equal hashes are taken for equal bytes. A seed that nobody
+// outside knows keeps others from making two texts of one hash.
+struct Hash128 {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  friend bool operator==(const Hash128&, const Hash128&) = default;
+};
+Hash128 FastHash128(std::string_view bytes, uint64_t seed);
+
 }  // namespace narthex
 
 #endif  // NARTHEX_LIB_BASE_HASH_H_

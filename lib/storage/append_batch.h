@@ -94,6 +94,8 @@ struct AppendBatch {
   std::vector<HistogramEntry> histograms;  // At most one a sample.
   std::vector<ExemplarEntry> exemplars;    // Any number a sample.
   std::vector<MetadataEntry> metadata;     // At most one a sample.
+  // Ascending indices that bring no sample: they only name a series, for its exemplars or metadata.
+  std::vector<size_t> without_sample;
   Timestamp timestamp(size_t index) const {
     return timestamps.empty() ? base_timestamp : timestamps[index];
   }

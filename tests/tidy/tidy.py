@@ -60,6 +60,7 @@ HOMES = [
     (r"^re2/", r"^lib/base/regex\.cc$", "lib/base/regex.cc"),
     (r"^CLI/", r"^lib/flags/", "lib/flags"),
     (r"^prometheus/", r"^lib/metrics/", "lib/metrics"),
+    (r"^snappy(-c)?\.h$", r"^lib/base/snappy\.cc$", "lib/base/snappy.cc"),
     (r"^xxhash\.h$", r"^lib/base/", "lib/base"),
     (r"^simdjson\.h$", r"^lib/json/", "lib/json"),
     (r"^catch2/", r"^tests/", "tests"),

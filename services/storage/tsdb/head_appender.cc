@@ -19,6 +19,7 @@ void AppendResult::Clear() {
   new_references.clear();
   unknown_references.clear();
   refused.fill(0);
+  refused_samples.clear();
 }
 
 void HeadAppender::Records::Clear() {
@@ -154,6 +155,7 @@ void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) 
   accepted_.reserve(batch.refs.size());
   records_.ReserveSamples(batch.refs.size());
   size_t next_definition = 0;
+  auto without_sample = batch.without_sample.begin();
   constexpr size_t kAhead = 16;
   for (size_t i = 0; i < batch.refs.size(); ++i) {
     const Slot slot = slots_[i];
@@ -169,6 +171,10 @@ void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) 
       refusal = definition_refusals_[next_definition++];
       if (slot != kNoSlot) reference = head_->table_.cold(slot).reference;
     }
+    if (without_sample != batch.without_sample.end() && *without_sample == i) {
+      ++without_sample;
+      continue;
+    }
     if (refusal == Refusal::kNone) {
       if (timestamp > time_max || timestamp < kSampleTimeMin) {
         refusal = Refusal::kOutOfBounds;
@@ -178,6 +184,7 @@ void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) 
     }
     if (refusal != Refusal::kNone) {
       ++result->refused[static_cast<size_t>(refusal)];
+      result->refused_samples.push_back({i, refusal});
       continue;
     }
     if (repeated) continue;
@@ -197,7 +204,7 @@ absl::Status HeadAppender::LogLocked(Sender* sender, uint64_t sequence) {
 }
 
 absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint64_t sequence,
-                                  AppendResult* result) {
+                                  AppendResult* result, AppendMode mode) {
   result->Clear();
   HeadCounters& counters = head_->counters_;
   // References never go away, so they can be looked up beside other appenders.
@@ -218,6 +225,13 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
   if (!head_->unlogged_.empty()) LogUnloggedSeries();
   if (!batch.definitions.empty()) DefineSeries(batch, result);
   CheckSamples(batch, result);
+  if (mode == AppendMode::kAllOrNothing && !result->refused_samples.empty()) {
+    // Series that it defined stay unlogged, and go before the next batch.
+    ForgetPending();
+    result->outcome = AppendResult::Outcome::kRolledBack;
+    CountRefused(*result);
+    return absl::OkStatus();
+  }
   if (!records_.empty() || sender != nullptr) {
     const absl::Status logged = LogLocked(sender, sequence);
     if (!logged.ok()) {
@@ -229,12 +243,16 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
   head_->ApplyLocked(accepted_);
   if (sender != nullptr) sender->applied = sequence;
   counters.batches.fetch_add(1, std::memory_order_relaxed);
-  for (size_t i = 0; i < result->refused.size(); ++i) {
-    if (result->refused[i] > 0) {
-      counters.refused[i].fetch_add(result->refused[i], std::memory_order_relaxed);
+  CountRefused(*result);
+  return absl::OkStatus();
+}
+
+void HeadAppender::CountRefused(const AppendResult& result) {
+  for (size_t i = 0; i < result.refused.size(); ++i) {
+    if (result.refused[i] > 0) {
+      head_->counters_.refused[i].fetch_add(result.refused[i], std::memory_order_relaxed);
     }
   }
-  return absl::OkStatus();
 }
 
 absl::Status HeadAppender::Skip(Sender* sender, uint64_t sequence) {

@@ -23,6 +23,7 @@ struct AppendResult {
     kApplied,            // Logged and visible, but for refused samples.
     kSkipped,            // Its sequence was applied before.
     kUnknownReferences,  // Nothing was done.
+    kRolledBack,         // Something was refused of a batch that is all or nothing.
   };
   struct NewReference {
     storage::SeriesNumber number = 0;
@@ -32,8 +33,20 @@ struct AppendResult {
   std::vector<NewReference> new_references;
   std::vector<storage::SeriesRef> unknown_references;  // Each once.
   std::array<uint64_t, storage::kRefusalCount> refused = {};
+  // The refused samples by their index in the batch, ascending.
+  struct RefusedSample {
+    size_t index = 0;
+    storage::Refusal reason = storage::Refusal::kNone;
+  };
+  std::vector<RefusedSample> refused_samples;
 
   void Clear();
+};
+
+// What a refused sample means for the others of its batch.
+enum class AppendMode {
+  kPartial,       // Nothing: they are stored.
+  kAllOrNothing,  // None is stored. Series that the batch defined stay, without samples.
 };
 
 // Writes batches into the head: checks every sample against the newest of its series, logs what is
@@ -50,7 +63,7 @@ class HeadAppender {
   // Applies one batch as `sequence` of `sender`; without a sender the sequence means nothing. An
   // error says that nothing of the batch is stored; it may be sent again.
   absl::Status Append(const storage::AppendBatch& batch, Sender* sender, uint64_t sequence,
-                      AppendResult* result);
+                      AppendResult* result, AppendMode mode = AppendMode::kPartial);
 
   // Notes a sequence as applied without any samples: a batch that was passed over.
   absl::Status Skip(Sender* sender, uint64_t sequence);
@@ -99,6 +112,7 @@ class HeadAppender {
   absl::Status LogLocked(Sender* sender, uint64_t sequence)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   void ForgetPending();
+  void CountRefused(const AppendResult& result);
 
   Head* const head_;
 

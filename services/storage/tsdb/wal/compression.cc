@@ -1,40 +1,31 @@
 #include "services/storage/tsdb/wal/compression.h"
 
-#include <snappy.h>
 #include <zstd.h>
 
 #include <memory>
 
+#include "lib/base/snappy.h"
 #include "lib/base/strings.h"
 
 namespace narthex::wal {
 namespace {
 
-// A copy element of two bytes yields at most 64; a few bytes of preamble are paid by the constant.
-constexpr size_t kSnappyRatioMax = 32;
+// No segment is larger, and no record crosses one.
+constexpr size_t kSnappyBytesMax = size_t{4} << 30;
 constexpr size_t kZstdBytesMax = size_t{256} << 20;
 
 }  // namespace
 
 std::string_view CompressSnappy(std::string_view bytes, std::string* buffer) {
-  const size_t bound = snappy::MaxCompressedLength(bytes.size());
-  if (buffer->size() < bound) buffer->resize(bound);
-  size_t size = 0;
-  snappy::RawCompress(bytes.data(), bytes.size(), buffer->data(), &size);
-  if (size >= bytes.size()) return {};
-  return std::string_view(buffer->data(), size);
+  const std::string_view compressed = SnappyCompress(bytes, buffer);
+  return compressed.size() < bytes.size() ? compressed : std::string_view();
 }
 
 absl::Status UncompressSnappy(std::string_view bytes, std::string* out) {
-  size_t size = 0;
-  if (!snappy::GetUncompressedLength(bytes.data(), bytes.size(), &size) ||
-      size > (bytes.size() + 2) * kSnappyRatioMax) {
-    return DataLoss("record is not snappy");
-  }
-  out->resize(size);
-  if (!snappy::RawUncompress(bytes.data(), bytes.size(), out->data())) {
-    return DataLoss("record is not snappy");
-  }
+  std::string_view view;
+  const absl::Status status = SnappyUncompress(bytes, kSnappyBytesMax, out, &view);
+  if (!status.ok()) return DataLoss("record is not snappy");
+  out->resize(view.size());
   return absl::OkStatus();
 }
 
