@@ -16,6 +16,7 @@
 #include "lib/labels/matcher.h"
 #include "lib/labels/symbols.h"
 #include "services/storage/tsdb/arena.h"
+#include "services/storage/tsdb/index_statistics.h"
 #include "services/storage/tsdb/postings_list.h"
 #include "services/storage/tsdb/segmented_array.h"
 #include "services/storage/tsdb/series.h"
@@ -59,6 +60,10 @@ class SeriesIndex {
   std::vector<std::string> Values(std::string_view name, const Keep& keep) const;
   std::vector<std::string> NamesOf(std::span<const Slot> slots) const;
   std::vector<std::string> ValuesOf(std::string_view name, std::span<const Slot> slots) const;
+
+  // The `limit` greatest of each list; growth counts series with references above
+  // `reference_before`. Takes the lock for pieces of the work.
+  IndexStatistics Statistics(size_t limit, uint64_t reference_before) const;
 
   size_t pairs() const;
   size_t symbols_bytes() const;
