@@ -168,8 +168,30 @@ class OooHead {
   size_t memory_bytes() const;
 
  private:
+  struct Extra;
+  struct Buffered;
+  struct Chunk;
   struct Series;
+  struct Shard;
   class FrozenSource;
+
+  // Readers meet the appending thread only on the series of one shard.
+  static constexpr size_t kShards = 64;
+  Shard& ShardOf(Slot slot) const { return shards_[slot % kShards]; }
+
+  // Constant after construction.
+  const OooOptions options_;
+  const SeriesTable* const table_;
+  const SeriesIndex* const index_;
+  HeadChunks* const chunk_files_;
+
+  // Synchronise themselves.
+  std::atomic<int64_t> window_ms_;
+  std::atomic<size_t> series_count_{0};
+  std::atomic<Timestamp> min_time_{kMaxTimestamp};
+  std::atomic<Timestamp> max_time_{kMinTimestamp};
+  const std::unique_ptr<Shard[]> shards_;
+  OooCounters counters_;
 };
 
 }  // namespace narthex::tsdb
