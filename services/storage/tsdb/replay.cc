@@ -225,6 +225,13 @@ absl::Status Replay::Apply(std::string_view record) {
     case wal::RecordType::kMetadata:
     case wal::RecordType::kHistogramSamples:
     case wal::RecordType::kFloatHistogramSamples:
+    case wal::RecordType::kCustomHistogramSamples:
+    case wal::RecordType::kCustomFloatHistogramSamples:
+    case wal::RecordType::kSamplesV2:
+    case wal::RecordType::kHistogramSamplesV2:
+    case wal::RecordType::kFloatHistogramSamplesV2:
+    case wal::RecordType::kMinValidTime:
+    case wal::RecordType::kTruncation:
     case wal::RecordType::kSegmentMarker:
     case wal::RecordType::kBatch:
       break;

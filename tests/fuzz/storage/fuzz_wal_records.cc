@@ -85,6 +85,13 @@ void TryRecord(std::string_view record) {
     case RecordType::kMetadata:
     case RecordType::kHistogramSamples:
     case RecordType::kFloatHistogramSamples:
+    case RecordType::kCustomHistogramSamples:
+    case RecordType::kCustomFloatHistogramSamples:
+    case RecordType::kSamplesV2:
+    case RecordType::kHistogramSamplesV2:
+    case RecordType::kFloatHistogramSamplesV2:
+    case RecordType::kMinValidTime:
+    case RecordType::kTruncation:
       break;
   }
 }

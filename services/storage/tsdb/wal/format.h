@@ -34,10 +34,18 @@ enum class RecordType : uint8_t {
   kMetadata = 6,
   kHistogramSamples = 7,
   kFloatHistogramSamples = 8,
+  kCustomHistogramSamples = 9,  // With bounds of their own; 7 and 8 are exponential.
+  kCustomFloatHistogramSamples = 10,
+  // With start timestamps; both kinds of buckets.
+  kSamplesV2 = 11,
+  kHistogramSamplesV2 = 12,
+  kFloatHistogramSamplesV2 = 13,
+  kMinValidTime = 14,  // In checkpoints of Prometheus from 3.14 on: what lies before is in blocks.
   // Ours. Prometheus numbers its types from 1 up and has 255 for "unknown", so these lie far from
   // both ends.
   kSegmentMarker = 0xE0,
   kBatch = 0xE1,
+  kTruncation = 0xE2,
 };
 
 inline constexpr size_t kReferenceSpaceSize = 16;
