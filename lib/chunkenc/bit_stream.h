@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string_view>
 
 #include "lib/base/check.h"
 #include "lib/base/coding.h"
@@ -58,6 +60,53 @@ inline uint64_t LoadBits(const uint8_t* bytes, size_t position) {
   const unsigned skip = position % 8;
   return LoadBig<uint64_t>(from) << skip | static_cast<uint64_t>(from[8]) >> (8 - skip);
 }
+
+// Reads bits from front to back, never outside the bytes. Read() returns false, and moves nothing,
+// where they end too early. Thread safety: none.
+class BitReader {
+ public:
+  explicit BitReader(std::string_view bytes)
+      : bytes_(reinterpret_cast<const uint8_t*>(bytes.data())), end_(8 * bytes.size()) {}
+
+  size_t position() const { return position_; }
+  size_t remaining() const { return end_ - position_; }
+
+  // The next bits at the top, at least 57 of them; zeros behind the end.
+  uint64_t Peek() const {
+    const size_t byte = position_ / 8;
+    if (byte + 8 <= end_ / 8) return LoadBig<uint64_t>(bytes_ + byte) << position_ % 8;
+    uint8_t last[8] = {};
+    std::memcpy(last, bytes_ + byte, end_ / 8 - byte);
+    return LoadBig<uint64_t>(last) << position_ % 8;
+  }
+  bool Skip(size_t count) {
+    if (remaining() < count) return false;
+    position_ += count;
+    return true;
+  }
+  // REQUIRES: 0 < count <= 64.
+  bool Read(unsigned count, uint64_t* value) {
+    NARTHEX_DCHECK(count > 0 && count <= 64);
+    if (remaining() < count) return false;
+    constexpr unsigned kPeekBits = 57;
+    if (count <= kPeekBits) {
+      *value = Peek() >> (64 - count);
+      position_ += count;
+      return true;
+    }
+    const uint64_t high = Peek() >> 32;
+    position_ += 32;
+    const unsigned rest = count - 32;
+    *value = high << rest | Peek() >> (64 - rest);
+    position_ += rest;
+    return true;
+  }
+
+ private:
+  const uint8_t* bytes_;
+  size_t end_;
+  size_t position_ = 0;
+};
 
 }  // namespace narthex::chunkenc
 

@@ -3,7 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
+
+#include "absl/status/status.h"
+#include "lib/model/stale.h"
 
 // Native histograms as Prometheus defines them: sparse buckets of exponential width, or of given
 // bounds. Spans say which buckets there are; the buckets follow in their order.
@@ -55,6 +59,38 @@ struct FloatHistogram {
   std::vector<double> custom_values;
   bool uses_custom_buckets() const { return schema == kCustomBucketsSchema; }
 };
+
+inline bool IsStale(const Histogram& histogram) { return IsStale(histogram.sum); }
+inline bool IsStale(const FloatHistogram& histogram) { return IsStale(histogram.sum); }
+
+// Schemas above kExponentialSchemaMax are reserved: a reader reduces them to that one.
+inline constexpr int32_t kExponentialSchemaMaxReserved = 52;
+inline bool IsKnownSchema(int32_t schema) {
+  return schema == kCustomBucketsSchema ||
+         (schema >= kExponentialSchemaMin && schema <= kExponentialSchemaMaxReserved);
+}
+
+// The buckets that the spans name; saturates, as the lengths may come from anywhere.
+size_t BucketCount(std::span<const HistogramSpan> spans);
+
+// Whether it is one as Prometheus accepts it: a known schema, as many buckets as the spans name,
+// no negative offsets but the first, no negative counts, buckets that add up to the count (a sum
+// that is NaN lets the count be larger); custom buckets with ascending finite bounds, no negative
+// or zero bucket. A staleness marker is always one. InvalidArgument otherwise.
+absl::Status Validate(const Histogram& histogram);
+absl::Status Validate(const FloatHistogram& histogram);
+
+FloatHistogram ToFloat(const Histogram& histogram);
+
+// The same layout, hint aside: as Prometheus compares a sample with the newest of its series.
+// Floats are compared by their bits, empty spans do not matter, and neither do empty buckets.
+bool Same(const Histogram& a, const Histogram& b);
+bool Same(const FloatHistogram& a, const FloatHistogram& b);
+
+// Joins buckets until the resolution is that of `schema`. REQUIRES: both schemas are exponential,
+// `schema` is not the finer one, and the buckets are as many as the spans name.
+void ReduceResolution(int32_t schema, Histogram* histogram);
+void ReduceResolution(int32_t schema, FloatHistogram* histogram);
 
 }  // namespace narthex
 
