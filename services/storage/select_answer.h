@@ -16,30 +16,30 @@ namespace narthex::storage_service {
 // Answers the selectors of one Select, without the transport: finds the series, and packs their
 // chunks as they lie in memory into frames of about a megabyte.
 //
-// Thread safety: none. All selectors are read under the isolation state of `reader`.
+// Thread safety: none. All selectors are read at the moment of `reader`.
 class SelectAnswer {
  public:
   // Takes a frame of the selector with this index; an error ends the answer.
   using Sink = std::function<absl::Status(uint32_t selector, std::string frame)>;
 
   // All must outlive it.
-  SelectAnswer(const tsdb::HeadReader* reader, const storage::SelectOptions* options, Clock* clock,
+  SelectAnswer(const tsdb::DbReader* reader, const storage::SelectOptions* options, Clock* clock,
                Sink sink);
 
   absl::Status Answer(uint32_t index, const storage::Selector& selector);
 
  private:
   // Packs one series, if it has something to answer.
-  absl::Status AddSeries(tsdb::Slot slot, const storage::SelectHints& hints, uint64_t* samples);
+  absl::Status AddSeries(tsdb::SeriesCursor* cursor, const storage::SelectHints& hints,
+                         uint64_t* samples);
+  void StartSeries(const tsdb::SeriesCursor& cursor);
 
-  const tsdb::HeadReader* const reader_;
+  const tsdb::DbReader* const reader_;
   const storage::SelectOptions* const options_;
   const Sink sink_;
   tsdb::SelectBudget budget_;
   storage::SelectFrameWriter frame_;
-  // Kept for their memory.
-  tsdb::SeriesChunks chunks_;
-  SampleBuffer samples_;
+  SampleBuffer samples_;  // Kept for its memory.
 };
 
 }  // namespace narthex::storage_service

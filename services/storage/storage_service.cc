@@ -248,9 +248,11 @@ class StorageService::Rep : public v1::Storage::Service {
       NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
       NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
                                FromProto(request->matcher_sets()));
-      const tsdb::HeadReader reader(&db_->head());
-      for (std::string& name :
-           reader.LabelNames(sets, request->min_time_ms(), request->max_time_ms())) {
+      const tsdb::DbReader reader(db_);
+      NARTHEX_ASSIGN_OR_RETURN(
+          std::vector<std::string> names,
+          reader.LabelNames(sets, request->min_time_ms(), request->max_time_ms()));
+      for (std::string& name : names) {
         response->add_names(std::move(name));
       }
       return absl::OkStatus();
@@ -264,9 +266,11 @@ class StorageService::Rep : public v1::Storage::Service {
       NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
       NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
                                FromProto(request->matcher_sets()));
-      const tsdb::HeadReader reader(&db_->head());
-      for (std::string& value : reader.LabelValues(request->name(), sets, request->min_time_ms(),
-                                                   request->max_time_ms())) {
+      const tsdb::DbReader reader(db_);
+      NARTHEX_ASSIGN_OR_RETURN(std::vector<std::string> values,
+                               reader.LabelValues(request->name(), sets, request->min_time_ms(),
+                                                  request->max_time_ms()));
+      for (std::string& value : values) {
         response->add_values(std::move(value));
       }
       return absl::OkStatus();
@@ -340,7 +344,7 @@ class StorageService::Rep : public v1::Storage::Service {
     // Before the isolation state: what is read may be newer than the revision, never older.
     header->set_revision(head.changes().revision());
     header->set_oldest_change_ms(head.changes().OldestSince(request.known_revision()));
-    const tsdb::HeadReader reader(&head);
+    const tsdb::DbReader reader(db_);
     if (!writer->Write(response)) return Cancelled("the client went away");
     response.Clear();
     SelectAnswer answer(&reader, &options, options_.clock,

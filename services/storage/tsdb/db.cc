@@ -47,8 +47,10 @@ absl::Status CheckWritable(io::FileSystem* fs, const std::string& directory) {
 absl::StatusOr<std::unique_ptr<Db>> Db::Open(DbOptions options, io::FileSystem* fs, Clock* clock,
                                              Logger logger) {
   NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(options.path));
-  NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<io::DirectoryLock> lock,
-                           fs->LockDirectory(options.path));
+  std::unique_ptr<io::DirectoryLock> lock;
+  if (options.lock_directory) {
+    NARTHEX_ASSIGN_OR_RETURN(lock, fs->LockDirectory(options.path));
+  }
   const std::string log_directory = io::JoinPath(options.path, kLogDirectory);
   NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(log_directory));
   NARTHEX_RETURN_IF_ERROR(CheckWritable(fs, log_directory));
@@ -66,7 +68,9 @@ Db::Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
       clock_(clock),
       logger_(std::move(logger)),
       lock_(std::move(lock)),
-      head_(options_.head, clock) {}
+      head_(options_.head, clock),
+      settings_(options_.settings),
+      blocks_(std::make_shared<BlockList>()) {}
 
 Db::~Db() = default;
 
@@ -81,6 +85,87 @@ absl::Status Db::CheckReady() const {
   return Unavailable("the log is being replayed, segment ", progress_.segments_done.load() + 1,
                      " of ", std::max<uint64_t>(progress_.segments_total.load(), 1));
 }
+
+absl::Status Db::CheckReadable() const {
+  return blocks_open_.load(std::memory_order_acquire) ? absl::OkStatus() : CheckReady();
+}
+
+std::string_view DbStateName(DbStateKind kind) {
+  switch (kind) {
+    case DbStateKind::kReplaying:
+      return "replaying";
+    case DbStateKind::kReady:
+      return "ready";
+    case DbStateKind::kReadOnly:
+      return "read-only";
+    case DbStateKind::kBroken:
+      break;
+  }
+  return "broken";
+}
+
+DbState Db::state() const {
+  if (!ready()) {
+    const absl::Status status = CheckReady();
+    MutexLock lock(&mu_);
+    return {replay_error_.ok() ? DbStateKind::kReplaying : DbStateKind::kBroken,
+            std::string(Message(status))};
+  }
+  const absl::Status broken = head_.broken();
+  if (!broken.ok()) return {DbStateKind::kBroken, std::string(Message(broken))};
+  MutexLock lock(&mu_);
+  if (!read_only_reason_.empty()) return {DbStateKind::kReadOnly, read_only_reason_};
+  return {DbStateKind::kReady, ""};
+}
+
+void Db::Apply(const DbSettings& settings) {
+  MutexLock lock(&mu_);
+  settings_ = settings;
+}
+
+DbSettings Db::settings() const {
+  MutexLock lock(&mu_);
+  return settings_;
+}
+
+std::shared_ptr<const BlockList> Db::blocks() const {
+  MutexLock lock(&mu_);
+  return blocks_;
+}
+
+void Db::CheckDisk() {
+  const absl::StatusOr<io::DiskSpace> space = fs_->SpaceOf(options_.path);
+  if (!space.ok()) return;
+  std::string reason;
+  if (space->free_bytes < options_.disk_reserve_bytes) {
+    reason = StrCat("the disk of ", options_.path, " is full: ", space->free_bytes,
+                    " bytes are free, ", options_.disk_reserve_bytes, " are kept in reserve");
+  }
+  bool changed;
+  {
+    MutexLock lock(&mu_);
+    changed = reason.empty() != read_only_reason_.empty();
+    read_only_reason_ = reason;
+  }
+  if (!changed) return;
+  if (reason.empty()) {
+    logger_.Info("the disk has space again; samples are accepted");
+  } else {
+    logger_.Error("read-only: no sample is accepted until the disk has space", {{"err", reason}});
+  }
+}
+
+absl::Status Db::Compact(const Pace&) { return absl::OkStatus(); }
+absl::Status Db::ReloadBlocks() { return absl::OkStatus(); }
+absl::Status Db::Delete(std::span<const Matcher>, Timestamp, Timestamp) {
+  return absl::UnimplementedError("deletes are not there yet");
+}
+absl::Status Db::CleanTombstones(const Pace&) { return absl::OkStatus(); }
+absl::StatusOr<std::string> Db::Snapshot(std::string, bool, const Pace&) {
+  return absl::UnimplementedError("snapshots are not there yet");
+}
+uint64_t Db::blocks_bytes() const { return 0; }
+Timestamp Db::min_time() const { return head_.min_time(); }
 
 void Db::WarnOfBlocks() {
   const absl::StatusOr<std::vector<std::string>> names = fs_->List(options_.path);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,27 +14,95 @@
 #include "lib/base/clock.h"
 #include "lib/io/file_system.h"
 #include "lib/log/log.h"
+#include "services/storage/tsdb/block.h"
 #include "services/storage/tsdb/head.h"
 #include "services/storage/tsdb/head_appender.h"
 #include "services/storage/tsdb/head_reader.h"
+#include "services/storage/tsdb/reader_gate.h"
 #include "services/storage/tsdb/replay.h"
 
 namespace narthex::tsdb {
+
+// Called between pieces of background work of a few milliseconds each: may wait, so that the work
+// yields, and ends it with the error that it returns. Empty: go on at once.
+using Pace = std::function<absl::Status()>;
+
+// The open blocks, by min_time. A snapshot: never changed once it is published.
+using BlockList = std::vector<std::shared_ptr<Block>>;
+
+// What may change while the database runs.
+struct DbSettings {
+  // Blocks whose newest sample is this much older than the newest of all blocks are deleted; zero
+  // keeps them for ever.
+  absl::Duration retention_time;
+  uint64_t retention_bytes = 0;     // Of blocks, log and head chunks together; 0 is no limit.
+  double retention_percentage = 0;  // The same as part of the disk, 0 to 100; 0 is no limit.
+  absl::Duration out_of_order_window;
+  size_t exemplars_max = 100'000;
+  friend bool operator==(const DbSettings&, const DbSettings&) = default;
+};
+
+// What metrics want to see of each compaction. Called by the thread that compacts.
+struct DbObserver {
+  std::function<void(absl::Duration)> compaction_done;
+  std::function<void(absl::Duration)> tombstones_cleaned;
+  // Of each chunk that is written into a block.
+  std::function<void(size_t bytes, uint32_t samples, int64_t range_ms)> chunk_written;
+};
 
 struct DbOptions {
   std::string path;
   HeadOptions head;
   wal::WriterOptions log;
+  DbSettings settings;
+  // The head is cut into blocks of this length, aligned to its multiples.
+  int64_t block_range_min_ms = int64_t{2} * 60 * 60 * 1000;
+  // The longest block that compaction makes; 0 is 31 days or a tenth of the retention, whichever
+  // is less.
+  int64_t block_range_max_ms = 0;
+  // With less free than this the disk counts as full: nothing is accepted before the writes fail.
+  uint64_t disk_reserve_bytes = uint64_t{64} << 20;
+  bool lock_directory = true;
+  DbObserver observer;
+};
+
+enum class DbStateKind : uint8_t {
+  kReplaying,  // Blocks answer, the head does not yet.
+  kReady,
+  kReadOnly,  // Answers, and refuses appends; resumes by itself.
+  kBroken,    // Needs a restart, or an operator.
+};
+std::string_view DbStateName(DbStateKind kind);  // "replaying", "ready", "read-only", "broken"
+struct DbState {
+  DbStateKind kind = DbStateKind::kReplaying;
+  std::string reason;  // Of kReadOnly and kBroken; how far it is when replaying.
+};
+
+// Counts since the start; read from any thread. Names follow prometheus_tsdb_….
+struct DbCounters {
+  std::atomic<uint64_t> compactions_triggered{0};
+  std::atomic<uint64_t> compactions{0};
+  std::atomic<uint64_t> compactions_failed{0};
+  std::atomic<uint64_t> compactions_skipped{0};  // Not begun, because the disk is full.
+  std::atomic<uint64_t> vertical_compactions{0};
+  std::atomic<uint64_t> reloads{0};
+  std::atomic<uint64_t> reload_failures{0};  // Reloads that found a block they could not open.
+  std::atomic<uint64_t> time_retentions{0};  // Times that blocks were deleted for their age…
+  std::atomic<uint64_t> size_retentions{0};  // …or for the size of all.
+  std::atomic<uint64_t> head_truncations{0};
+  std::atomic<uint64_t> head_truncations_failed{0};
 };
 
 // A time series database in one directory, which is laid out as Prometheus': a head in memory over
-// a write-ahead log. It keeps every sample that it was given.
+// a write-ahead log, and blocks.
 //
-// Open() locks the directory and reads nothing; Replay() fills the head, which can take minutes;
-// until it has returned OK CheckReady() says how far it is, and nobody may append or read.
+// Open() locks the directory and reads nothing; Replay() opens the blocks, which answer from then
+// on, and fills the head, which can take minutes; until it has returned OK CheckReady() says how
+// far it is, and nobody may append or touch head().
 //
 // Thread safety: after Open() all methods may be called from any thread; Replay() by one, once.
-// Lock order: see Head.
+// Compact(), CleanTombstones(), Delete() and Snapshot() wait for each other. Lock order:
+// work_mu_, mu_, then those of Head.
 class Db {
  public:
   // Makes the directory where there is none. FailedPrecondition when another process has it open.
@@ -42,19 +111,55 @@ class Db {
                                                   Clock* clock, Logger logger);
   ~Db();
 
-  // Reads the log and opens it for appending. `stopped` ends it with Cancelled.
+  // Removes what broken-off work left, opens the blocks, reads the log and opens it for appending.
+  // `stopped` ends it with Cancelled.
   absl::Status Replay(const std::function<bool()>& stopped);
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   // OK once replayed; Unavailable with the progress, or with why it failed, before.
   absl::Status CheckReady() const;
+  // OK once a DbReader has something to say: the blocks, at first without the head.
+  absl::Status CheckReadable() const;
+  DbState state() const;
 
   // Makes durable what was appended before the call.
   absl::Status Sync() { return head_.Sync(); }
+
+  // --- Background work. One call after another; none of them holds up appends or reads. ---
+
+  // Writes what is due of the head and of the out-of-order head into blocks, truncates both, merges
+  // blocks, applies the retention. Cheap when nothing is due.
+  absl::Status Compact(const Pace& pace = {});
+  // Looks at the disk: turns appends off while it is full, and on again.
+  void CheckDisk();
+  // Loads blocks that others put into the directory, and drops those that are gone; then applies
+  // the retention.
+  absl::Status ReloadBlocks();
+  // New settings hold from the next piece of work on.
+  void Apply(const DbSettings& settings);
+  DbSettings settings() const;
+
+  // --- Administration. ---
+
+  // Deletes the samples of matching series within min_time…max_time (inclusive). After OK it
+  // survives a crash.
+  absl::Status Delete(std::span<const Matcher> matchers, Timestamp min_time, Timestamp max_time);
+  // Rewrites the blocks that have deleted samples without them.
+  absl::Status CleanTombstones(const Pace& pace = {});
+  // Makes snapshots/<name>, a directory that can be opened like this one: hard links to the blocks
+  // and, where asked for, the head as one more block. An empty name becomes one of time and chance.
+  // Returns the name; AlreadyExists when it is taken.
+  absl::StatusOr<std::string> Snapshot(std::string name, bool with_head, const Pace& pace = {});
 
   // Keeps the bytes of a batch that could not be decoded, for somebody to look at. Bounded: beyond
   // 100 files or 512 MiB it is ResourceExhausted.
   absl::Status Quarantine(std::string_view name, std::string_view bytes);
 
+  // --- Parts. ---
+
+  std::shared_ptr<const BlockList> blocks() const;
+  uint64_t blocks_bytes() const;  // Of all blocks.
+  Timestamp min_time() const;     // Of blocks and head; kMaxTimestamp when empty.
+  const DbCounters& counters() const { return counters_; }
   // REQUIRES (for appending and reading): ready().
   Head& head() { return head_; }
   const Head& head() const { return head_; }
@@ -64,6 +169,8 @@ class Db {
   const std::string& path() const { return options_.path; }
 
  private:
+  friend class DbReader;
+
   Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
      std::unique_ptr<io::DirectoryLock> lock);
   absl::Status ReplayLog(const std::function<bool()>& stopped);
@@ -77,15 +184,25 @@ class Db {
   const Logger logger_;
   const std::unique_ptr<io::DirectoryLock> lock_;
 
-  Head head_;  // Synchronises itself.
+  // Synchronise themselves.
+  DbCounters counters_;
+  mutable ReaderGate gate_;
+  Head head_;
   ReplayProgress progress_;
   // Set by Replay() before ready_.
   ReplayResult replay_result_;
   absl::Duration replay_duration_;
   std::atomic<bool> ready_{false};
+  std::atomic<bool> blocks_open_{false};
+
+  // Held for the whole of a piece of background or administrative work.
+  Mutex work_mu_;
 
   mutable Mutex mu_;
   absl::Status replay_error_ ABSL_GUARDED_BY(mu_);
+  DbSettings settings_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<const BlockList> blocks_ ABSL_GUARDED_BY(mu_);
+  std::string read_only_reason_ ABSL_GUARDED_BY(mu_);  // Empty: not read-only.
 };
 
 }  // namespace narthex::tsdb

@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "lib/base/check.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
-#include "lib/chunkenc/xor_chunk.h"
 #include "lib/model/sample.h"
 
 namespace narthex::tsdb {
@@ -51,33 +49,35 @@ uint64_t SamplesWithin(const storage::SelectChunk& chunk, Timestamp min_time, Ti
   return std::max<uint64_t>(1, static_cast<uint64_t>(part * chunk.visible_samples));
 }
 
-// What the sets of one Select share: the isolation state and the budget.
+// What the sets of one Select share: the moment and the budget.
 class DbQuerier::Selection {
  public:
   Selection(const Db* db, const storage::SelectOptions& select_options, Clock* clock)
-      : options(select_options), reader(&db->head()), budget(options, clock) {}
+      : options(select_options), reader(db), budget(options, clock) {}
 
   const storage::SelectOptions options;
-  const HeadReader reader;
+  const DbReader reader;
   SelectBudget budget;
 };
 
 class DbQuerier::Set : public storage::SeriesSet {
  public:
-  Set(std::shared_ptr<Selection> selection, const storage::Selector& selector)
-      : selection_(std::move(selection)), hints_(selector.hints) {
-    slots_ = selection_->reader.Find(selector.matchers);
-    if (selection_->options.sorted) selection_->reader.SortByLabels(&slots_);
-  }
+  Set(std::shared_ptr<Selection> selection, const storage::Selector& selector,
+      std::unique_ptr<SeriesCursor> cursor)
+      : selection_(std::move(selection)), hints_(selector.hints), cursor_(std::move(cursor)) {}
 
   bool Next() override {
-    while (status_.ok() && next_ < slots_.size()) {
+    while (status_.ok()) {
       if (hints_.limit > 0 && answered_ == hints_.limit) return false;
-      const Slot slot = slots_[next_++];
+      const absl::StatusOr<bool> next = cursor_->Next();
+      status_ = next.status();
+      if (!status_.ok() || !*next) return false;
       samples_.Clear();
-      status_ = Read(slot);
-      if (!status_.ok() || !found_) continue;
-      labels_ = selection_->reader.LabelsOf(slot);
+      const absl::StatusOr<bool> found = Read();
+      status_ = found.status();
+      if (!status_.ok()) return false;
+      if (!*found) continue;
+      labels_ = cursor_->labels();
       status_ = selection_->budget.Spend(samples_.size(), samples_.size() * sizeof(Sample));
       ++answered_;
       return status_.ok();
@@ -94,61 +94,46 @@ class DbQuerier::Set : public storage::SeriesSet {
   absl::Status status() const override { return status_; }
 
  private:
-  absl::Status Read(Slot slot) {
-    const HeadReader& reader = selection_->reader;
-    if (hints_.newest_only && !hints_.labels_only) {
-      Timestamp timestamp;
-      double value;
-      NARTHEX_ASSIGN_OR_RETURN(found_, reader.ReadNewest(slot, hints_.start, hints_.end, &chunks_,
-                                                         &samples_, &timestamp, &value));
-      samples_.Clear();
-      if (found_) samples_.Append(timestamp, value);
-      return absl::OkStatus();
-    }
-    found_ = reader.ReadChunks(slot, hints_.start, hints_.end, &chunks_);
-    for (const storage::SelectChunk& chunk : chunks_.chunks) {
-      NARTHEX_RETURN_IF_ERROR(chunkenc::XorDecode(chunk.bytes, chunk.visible_samples, hints_.start,
-                                                  hints_.end, &samples_));
-    }
-    found_ = !samples_.empty();
+  absl::StatusOr<bool> Read() {
+    if (hints_.newest_only && !hints_.labels_only) return cursor_->ReadNewest(&samples_);
+    NARTHEX_ASSIGN_OR_RETURN(const bool found, cursor_->ReadSamples(&samples_));
     if (hints_.labels_only) samples_.Clear();
-    return absl::OkStatus();
+    return found;
   }
 
   const std::shared_ptr<Selection> selection_;
   const storage::SelectHints hints_;
-  std::vector<Slot> slots_;
-  size_t next_ = 0;
+  const std::unique_ptr<SeriesCursor> cursor_;
   size_t answered_ = 0;
-  bool found_ = false;
   Labels labels_;
-  SeriesChunks chunks_;
   SampleBuffer samples_;
   absl::Status status_;
 };
 
 absl::StatusOr<storage::SelectResult> DbQuerier::Select(
     std::span<const storage::Selector> selectors, const storage::SelectOptions& options) {
-  NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
+  NARTHEX_RETURN_IF_ERROR(db_->CheckReadable());
   const auto selection = std::make_shared<Selection>(db_, options, clock_);
   storage::SelectResult result;
   for (const storage::Selector& selector : selectors) {
-    result.sets.push_back(std::make_unique<Set>(selection, selector));
+    NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<SeriesCursor> cursor,
+                             selection->reader.Select(selector, options.sorted));
+    result.sets.push_back(std::make_unique<Set>(selection, selector, std::move(cursor)));
   }
   return result;
 }
 
 absl::StatusOr<std::vector<std::string>> DbQuerier::LabelNames(
     std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time, Timestamp max_time) {
-  NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
-  return HeadReader(&db_->head()).LabelNames(matcher_sets, min_time, max_time);
+  NARTHEX_RETURN_IF_ERROR(db_->CheckReadable());
+  return DbReader(db_).LabelNames(matcher_sets, min_time, max_time);
 }
 
 absl::StatusOr<std::vector<std::string>> DbQuerier::LabelValues(
     std::string_view name, std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,
     Timestamp max_time) {
-  NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
-  return HeadReader(&db_->head()).LabelValues(name, matcher_sets, min_time, max_time);
+  NARTHEX_RETURN_IF_ERROR(db_->CheckReadable());
+  return DbReader(db_).LabelValues(name, matcher_sets, min_time, max_time);
 }
 
 }  // namespace narthex::tsdb

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "lib/storage/storage.h"
 #include "services/storage/tsdb/db.h"
+#include "services/storage/tsdb/db_reader.h"
 
 namespace narthex::tsdb {
 
