@@ -14,26 +14,20 @@ App::App(const Options& options, service::Env env)
       reload_metrics_(env_.registry, env_.clock, "prometheus") {}
 
 absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service::Env env) {
+  NARTHEX_RETURN_IF_ERROR(CheckOptions(options));
   std::unique_ptr<App> app(new App(options, std::move(env)));
   const service::Env& e = app->env_;
+  for (const std::string& feature : UnknownFeatures(options)) {
+    e.logger.Warn("unknown option for --enable-feature", {{"option", feature}});
+  }
   const absl::Status loaded = app->LoadConfig();
   app->reload_metrics_.Record(loaded);
   NARTHEX_RETURN_IF_ERROR(loaded);
 
-  constexpr uint64_t kSegmentMin = uint64_t{8} << 20;
-  constexpr uint64_t kSegmentMax = uint64_t{1} << 30;
-  if (options.segment_size_bytes < kSegmentMin || options.segment_size_bytes > kSegmentMax ||
-      options.segment_size_bytes % wal::kPageSize != 0) {
-    return InvalidArgument(
-        "--storage.tsdb.wal-segment-size must be a multiple of 32KiB between 8MiB and 1GiB");
-  }
-  if (options.streams_max < 1 || options.streams_max > 100000) {
-    return InvalidArgument("--grpc.streams-max must be between 1 and 100000");
-  }
   tsdb::DbOptions db_options;
   db_options.path = options.path;
   db_options.log.segment_size_bytes = options.segment_size_bytes;
-  db_options.log.compress = options.compress_log;
+  db_options.log.compress = options.compress_log && options.log_compression != "none";
   absl::StatusOr<std::unique_ptr<tsdb::Db>> db =
       tsdb::Db::Open(db_options, e.file_system, e.clock, e.logger.With({{"component", "tsdb"}}));
   if (!db.ok()) return Annotate(db.status(), StrCat("--storage.path ", options.path));
