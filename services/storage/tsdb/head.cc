@@ -73,6 +73,11 @@ Head::SenderPosition Head::PositionOf(const Sender& sender) const {
   return {sender.applied, sender.durable};
 }
 
+uint64_t Head::reference_max() const {
+  MutexLock lock(&append_mu_);
+  return next_reference_ - 1;
+}
+
 uint64_t Head::WelcomeReferenceMax(Sender* sender) {
   MutexLock lock(&append_mu_);
   return std::exchange(sender->welcomed, true) ? next_reference_ - 1 : reference_survived_;

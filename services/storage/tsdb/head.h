@@ -99,6 +99,8 @@ class Head {
   // What a sender that connects may keep of its references: those up to this one. The first time in
   // a session that is what the log brought back, later all that were given.
   uint64_t WelcomeReferenceMax(Sender* sender);
+  // The greatest reference given so far; 0 before the first.
+  uint64_t reference_max() const;
 
   SeriesTable& table() { return table_; }
   const SeriesTable& table() const { return table_; }
