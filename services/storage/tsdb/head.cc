@@ -10,10 +10,13 @@ namespace narthex::tsdb {
 Head::Head(const HeadOptions& options, Clock* clock)
     : options_(options),
       clock_(clock),
+      chunk_files_(options.chunk_files),
       table_(options.chunks),
       index_(&table_),
       // Microseconds grow faster than batches come, so revisions of a later run are above these.
-      changes_(static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(clock->Now())))) {}
+      changes_(static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(clock->Now())))),
+      exemplars_(options.exemplars_max),
+      limits_(options.limits) {}
 
 absl::Status Head::StartAppending(const LogStart& start) {
   MutexLock lock(&append_mu_);
@@ -91,6 +94,16 @@ absl::Status Head::broken() const {
 const wal::WriterCounters* Head::log_counters() const {
   const wal::Writer* const log = log_view_.load(std::memory_order_acquire);
   return log == nullptr ? nullptr : &log->counters();
+}
+
+void Head::SetLimits(const HeadLimits& limits) {
+  MutexLock lock(&append_mu_);
+  limits_ = limits;
+}
+
+HeadLimits Head::limits() const {
+  MutexLock lock(&append_mu_);
+  return limits_;
 }
 
 void Head::ApplyLocked(const std::vector<Accepted>& accepted) {

@@ -16,7 +16,11 @@
 #include "lib/base/mutex.h"
 #include "lib/storage/storage.h"
 #include "services/storage/tsdb/change_log.h"
+#include "services/storage/tsdb/chunk_series.h"
+#include "services/storage/tsdb/exemplars.h"
+#include "services/storage/tsdb/head_chunks.h"
 #include "services/storage/tsdb/isolation.h"
+#include "services/storage/tsdb/metadata_store.h"
 #include "services/storage/tsdb/series.h"
 #include "services/storage/tsdb/series_index.h"
 #include "services/storage/tsdb/wal/records.h"
@@ -24,12 +28,25 @@
 
 namespace narthex::tsdb {
 
-struct HeadOptions {
-  ChunkOptions chunks;
+// Bounds of what is accepted; 0 (and InfiniteDuration) is none. Changed while running with
+// SetLimits().
+struct HeadLimits {
   // Samples further ahead of the clock than this are out of bounds: one of them would lock its
   // series until then. Generous, because clocks of other machines may be wrong.
   absl::Duration future_max = absl::Hours(1);
-  size_t series_max = SeriesTable::kSeriesMax;
+  absl::Duration past_max = absl::InfiniteDuration();  // Older ones are out of bounds likewise.
+  size_t series_max = SeriesTable::kSeriesMax;         // In memory; known series go on.
+  size_t series_per_job_max = 0;                       // Of one value of the label `job`.
+  size_t labels_max = 0;                               // Of one series.
+  size_t label_name_bytes_max = 0;
+  size_t label_value_bytes_max = 0;
+};
+
+struct HeadOptions {
+  ChunkOptions chunks;
+  HeadLimits limits;
+  size_t exemplars_max = 0;  // Kept of all series together.
+  HeadChunksOptions chunk_files;
 };
 
 // Samples before this cannot be told apart reliably by the chunk format's differences.
@@ -49,7 +66,14 @@ struct Sender {
 struct HeadCounters {
   std::atomic<uint64_t> samples_appended{0};
   std::array<std::atomic<uint64_t>, storage::kRefusalCount> refused = {};
+  std::atomic<uint64_t> histograms_appended{0};
   std::atomic<uint64_t> series_created{0};
+  std::atomic<uint64_t> series_removed{0};
+  std::atomic<uint64_t> series_refused_by_job{0};     // Beyond HeadLimits::series_per_job_max.
+  std::atomic<uint64_t> series_refused_by_labels{0};  // Beyond the bounds of labels.
+  std::atomic<uint64_t> chunks_created{0};
+  std::atomic<uint64_t> chunks_removed{0};
+  std::atomic<uint64_t> truncations{0};
   std::atomic<uint64_t> batches{0};
   std::atomic<uint64_t> batches_refused{0};  // With unknown references.
   std::atomic<uint64_t> batches_skipped{0};  // Applied before.
@@ -102,6 +126,51 @@ class Head {
   // The greatest reference given so far; 0 before the first.
   uint64_t reference_max() const;
 
+  // --- Deletes, truncation, compaction ---
+
+  // Deletes the samples of matching series within min_time…max_time (inclusive) that are there now;
+  // what comes later into that range stays. Logged first; after an error nothing is deleted.
+  // Samples stay in memory until their chunks go; readers leave them out. Returns how many series
+  // it concerns.
+  absl::StatusOr<size_t> Delete(std::span<const Matcher> matchers, Timestamp min_time,
+                                Timestamp max_time);
+
+  // The series with chunks that overlap min_time…max_time (inclusive), in label order, at this
+  // moment. Chunks may reach beyond the range. Reads chunk files piece by piece, so it needs little
+  // memory. The head must outlive it; it holds nobody up.
+  std::unique_ptr<ChunkSeriesSource> Source(Timestamp min_time, Timestamp max_time) const;
+
+  struct TruncateResult {
+    size_t chunks_removed = 0;
+    size_t series_removed = 0;
+  };
+  // What is older than `min_time` is in blocks that readers already see: drops the chunks that end
+  // before it, and the series that have nothing left. Their references become unknown and are never
+  // given again. Works in small steps beside appenders and readers; a reader that is at work keeps
+  // what it has found. `keep` holds series back that somebody else needs (out-of-order samples).
+  // The log learns of it first; an error says that it did not, and that nothing was done.
+  absl::StatusOr<TruncateResult> TruncateBefore(Timestamp min_time,
+                                                const std::function<bool(Slot)>& keep = {});
+  // What TruncateBefore() was last called with, or what the log said of that.
+  Timestamp truncated_before() const { return truncated_before_.load(std::memory_order_relaxed); }
+
+  // Whether the log must keep the record of a series when it is written anew up to `last_segment`:
+  // it is in the head, or was removed while a later segment was written, which may name it.
+  bool KeepsReference(uint64_t reference, uint64_t last_segment) const;
+  // Forgets which series were removed before the end of that segment: it is deleted.
+  void ForgetRemoved(uint64_t last_segment);
+
+  // Changes the bounds for what comes next.
+  void SetLimits(const HeadLimits& limits);
+  HeadLimits limits() const;
+
+  ExemplarStore& exemplars() { return exemplars_; }
+  const ExemplarStore& exemplars() const { return exemplars_; }
+  MetadataStore& metadata() { return metadata_; }
+  const MetadataStore& metadata() const { return metadata_; }
+  HeadChunks& chunk_files() { return chunk_files_; }
+  const HeadChunks& chunk_files() const { return chunk_files_; }
+
   SeriesTable& table() { return table_; }
   const SeriesTable& table() const { return table_; }
   SeriesIndex& index() { return index_; }
@@ -146,19 +215,24 @@ class Head {
   Clock* const clock_;
 
   // Synchronise themselves.
+  HeadChunks chunk_files_;
   SeriesTable table_;  // Changed under append_mu_.
   SeriesIndex index_;
   mutable Isolation isolation_;
   ChangeLog changes_;
   HeadCounters counters_;
+  ExemplarStore exemplars_;
+  MetadataStore metadata_;
   std::atomic<Timestamp> min_time_{kMaxTimestamp};
   std::atomic<Timestamp> max_time_{kMinTimestamp};
+  std::atomic<Timestamp> truncated_before_{kMinTimestamp};
 
   // Set once by StartAppending(), before anybody else asks.
   std::string reference_space_;
   uint64_t session_ = 0;
 
   mutable Mutex append_mu_;
+  HeadLimits limits_ ABSL_GUARDED_BY(append_mu_);
   std::unique_ptr<wal::Writer> log_ ABSL_GUARDED_BY(append_mu_);
   std::atomic<wal::Writer*> log_view_{nullptr};  // The same, for Sync() and counters.
   BatchNumber newest_batch_ ABSL_GUARDED_BY(append_mu_) = 0;

@@ -93,7 +93,7 @@ Refusal HeadAppender::DefineOne(const AppendBatch::Definition& definition, Slot*
     bytes += label.name.size() + label.value.size();
   }
   if (definition.labels.empty() || bytes > kLabelBytesMax) return Refusal::kInvalidLabels;
-  const bool full = head_->table_.size() >= head_->options_.series_max ||
+  const bool full = head_->table_.size() >= head_->limits_.series_max ||
                     head_->next_reference_ > wal::kReferenceMax;
   if (full) {
     *slot = head_->index_.Find(definition.labels);
@@ -150,7 +150,7 @@ Refusal HeadAppender::CheckSample(const SeriesHot& hot, Timestamp timestamp, dou
 }
 
 void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) {
-  const Timestamp time_max = ToTimestamp(head_->clock_->Now() + head_->options_.future_max);
+  const Timestamp time_max = ToTimestamp(head_->clock_->Now() + head_->limits_.future_max);
   accepted_.clear();
   accepted_.reserve(batch.refs.size());
   records_.ReserveSamples(batch.refs.size());

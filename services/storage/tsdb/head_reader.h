@@ -36,6 +36,18 @@ class HeadReader {
   storage::SeriesRef ReferenceOf(Slot slot) const { return head_->table().cold(slot).reference; }
   Labels LabelsOf(Slot slot) const { return head_->index().LabelsOf(slot); }
 
+  // kNoSlot when nothing has this reference, or no longer.
+  Slot FindReference(storage::SeriesRef reference) const {
+    return head_->table().FindReference(reference);
+  }
+  // Batches up to this one are seen.
+  BatchNumber visible() const { return visible_; }
+
+  // The intervals of the series that are deleted, sorted, apart from each other; *out is
+  // overwritten. They hold for all samples of the series that the head has, and readers of blocks
+  // and out-of-order samples have intervals of their own. Costs one load where nothing is deleted.
+  void Deleted(Slot slot, std::vector<storage::DeletedInterval>* out) const;
+
   // The chunks that overlap min_time…max_time (inclusive); false when there is none. They are valid
   // as long as the reader and *out.
   bool ReadChunks(Slot slot, Timestamp min_time, Timestamp max_time, SeriesChunks* out) const {

@@ -104,6 +104,8 @@ struct SeriesChunks {
   uint8_t open_bytes[kOpenBytesMax];
 };
 
+class SeriesWriter;  // What appends for one thread.
+
 // All series of a head: their records, their chunks, and the numbers that lead to them.
 //
 // Thread safety: New() and Append() may be called by one thread at a time (the head's append lock);
