@@ -9,26 +9,26 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lib/base/mutex.h"
 #include "lib/model/histogram.h"
+#include "lib/model/sample_buffer.h"
 #include "lib/model/timestamp.h"
 #include "lib/storage/select_frame.h"
 #include "lib/storage/storage.h"
 #include "services/storage/tsdb/chunk_series.h"
+#include "services/storage/tsdb/head_chunks.h"
 #include "services/storage/tsdb/series.h"
 #include "services/storage/tsdb/series_index.h"
+#include "services/storage/tsdb/wbl.h"
 
 namespace narthex::tsdb {
-
-class HeadChunks;
-class Wbl;
 
 struct OooOptions {
   // How far behind the newest sample of the head a sample may be; zero refuses what is older than
@@ -37,6 +37,8 @@ struct OooOptions {
   // Samples of a series that are kept sorted in memory before they become a chunk; Prometheus'
   // out-of-order capacity, which it can read whatever we choose.
   int samples_max = 32;
+  // Chunks of encodings 4 to 6 and records of types 11 to 13, which keep start timestamps.
+  bool start_timestamps = false;
 };
 
 // A sample that is older than the newest of its series.
@@ -55,22 +57,23 @@ class OooChunks {
   void Clear() {
     chunks.clear();
     encoded_.clear();
-    kept_.clear();
+    pins_.Clear();
   }
   std::vector<storage::SelectChunk> chunks;  // In order of min_time; they may overlap.
 
  private:
   friend class OooHead;
   std::deque<std::string> encoded_;
-  std::vector<std::shared_ptr<const void>> kept_;
+  ChunkPins pins_;
 };
 
 // Counts since the start; read from any thread.
 struct OooCounters {
   std::atomic<uint64_t> floats_appended{0};
   std::atomic<uint64_t> histograms_appended{0};
-  std::atomic<uint64_t> repeated{0};        // Were there already, with the same value.
-  std::atomic<uint64_t> chunks_created{0};  // Of full buffers.
+  std::atomic<uint64_t> repeated{0};           // Were there already, with the same value.
+  std::atomic<uint64_t> chunks_created{0};     // Of full buffers.
+  std::atomic<uint64_t> chunks_unreadable{0};  // Left out of an answer: the file was damaged.
   // How far behind the head accepted samples were, by the bounds of kDelaySecondsBounds.
   static constexpr std::array<int64_t, 7> kDelaySecondsBounds = {600,   1800,  3600, 7200,
                                                                  10800, 21600, 43200};
@@ -86,15 +89,15 @@ struct OooCounters {
 // Drop() forgets it once it is in blocks, together with its part of the log. A frozen part that is
 // never dropped (the compaction failed) is part of the next one.
 //
-// Owned by Head. Thread safety: Check(), Log(), Apply(), Freeze() and Drop() are called under the
-// head's append lock; everything that reads may be called from any thread at any time, on slots
-// that the index has published. Its own locks are leaves.
+// Owned by Head. Thread safety: Check(), Log(), Apply() and Freeze() are called under the head's
+// append lock; Drop() by one thread at a time, beside them; everything that reads may be called
+// from any thread at any time, on slots that the index has published. Its own locks are leaves.
 class OooHead {
  public:
   // Deleted intervals of a series, sorted.
   using DeletedOf = std::function<void(Slot, std::vector<storage::DeletedInterval>*)>;
 
-  // The pointees must outlive it. `chunk_files` may be null: then chunks stay in memory.
+  // The pointees must outlive it.
   OooHead(const OooOptions& options, const SeriesTable* table, const SeriesIndex* index,
           HeadChunks* chunk_files);
   ~OooHead();
@@ -114,12 +117,13 @@ class OooHead {
 
   // Writes the samples of one batch to the log, before the head's own log gets the batch: a batch
   // that is not in that one too counts for nothing when the logs are read again. `sender` may be
-  // empty. After an error nothing is stored.
-  absl::Status Log(std::span<const OooSample> samples, std::string_view sender, uint64_t sequence);
+  // empty. After an error nothing is stored. Batches up to `seen_by_all` are visible to all
+  // readers.
+  absl::Status Log(std::span<const OooSample> samples, std::string_view sender, uint64_t sequence,
+                   BatchNumber seen_by_all);
   // Makes logged samples part of `batch`, which becomes visible later. Samples that are there
   // already are left out.
-  void Apply(std::span<const OooSample> samples, BatchNumber batch, BatchNumber seen_by_all,
-             Timestamp head_max_time);
+  void Apply(std::span<const OooSample> samples, BatchNumber batch, Timestamp head_max_time);
   // Makes durable what was logged before the call. From any thread.
   absl::Status Sync();
 
@@ -156,13 +160,22 @@ class OooHead {
   // chunks may overlap each other and reach beyond the range. `deleted` may be null.
   std::unique_ptr<ChunkSeriesSource> Source(const Frozen& frozen, Timestamp min_time,
                                             Timestamp max_time, DeletedOf deleted) const;
-  // Forgets what was frozen: it is in blocks that readers already see. Frees the log and the chunk
-  // files below it; an error says that these could not be removed, which is tried again next time.
+  // Forgets what was frozen, and its part of the log. An error says that this could not be removed;
+  // the next Drop() tries again. REQUIRES: every reader that there is or will be sees the blocks
+  // that have it.
   absl::Status Drop(const Frozen& frozen);
 
-  // --- At start, before anybody else; see Wbl. ---
-  // A chunk that was found in chunks_head, of the series with this reference.
-  void LoadChunk(uint64_t reference, uint64_t chunk_reference);
+  // --- At start, before anybody else, in this order. ---
+  // Takes an out-of-order chunk that was found in chunk_files; it counts as its holder.
+  void LoadChunk(const HeadChunk& chunk);
+  // Gives loaded chunks to their series; returns how many have none.
+  uint64_t AttachLoadedChunks();
+  // A sample, or a marker, of the log. A marker (see wal::MmapMarker) whose chunk was not found is
+  // passed over: the samples are in the log all the same.
+  void ReplaySample(const OooSample& sample);
+  void ReplayMarker(Slot slot, ChunkPlace place);
+  // From now on batches may come.
+  void OpenLog(std::unique_ptr<Wbl> log);
 
   const OooCounters& counters() const { return counters_; }
   size_t memory_bytes() const;
@@ -174,10 +187,23 @@ class OooHead {
   struct Series;
   struct Shard;
   class FrozenSource;
+  struct Records;
 
   // Readers meet the appending thread only on the series of one shard.
   static constexpr size_t kShards = 64;
-  Shard& ShardOf(Slot slot) const { return shards_[slot % kShards]; }
+  Shard& ShardOf(Slot slot) const;
+  // Made where there is none. REQUIRES: the shard's lock is held.
+  Series* SeriesOf(Shard* shard, Slot slot);
+
+  // Makes chunks of the open samples; returns where the last one is.
+  ChunkPlace Flush(Slot slot, Series* series, BatchNumber seen_by_all);
+  bool Insert(Series* series, const OooSample& sample, BatchNumber batch);
+  // Adds chunks of what is visible, up to a generation, to *out; with `out` null says only whether
+  // there would be any. A chunk whose file was damaged behind our back is left out.
+  bool ReadSeries(const Series& series, Timestamp min_time, Timestamp max_time, BatchNumber visible,
+                  uint64_t generation_max, OooChunks* out) const;
+  void Extend(Timestamp min_time, Timestamp max_time);
+  void PublishBounds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(bounds_mu_);
 
   // Constant after construction.
   const OooOptions options_;
@@ -191,7 +217,29 @@ class OooHead {
   std::atomic<Timestamp> min_time_{kMaxTimestamp};
   std::atomic<Timestamp> max_time_{kMinTimestamp};
   const std::unique_ptr<Shard[]> shards_;
-  OooCounters counters_;
+  mutable OooCounters counters_;
+  std::unique_ptr<Wbl> log_;  // Set once by OpenLog().
+
+  // Only touched under the head's append lock.
+  uint64_t generation_ = 1;  // Of what is not frozen yet.
+  std::unique_ptr<Records> records_;
+  mutable SeriesChunks check_chunks_;
+  mutable SampleBuffer check_samples_;
+  mutable ChunkPins check_pins_;
+
+  // Bounds of the samples below the last line that was drawn, and of those above it.
+  struct Bounds {
+    Timestamp min_time = kMaxTimestamp;
+    Timestamp max_time = kMinTimestamp;
+    void Add(Timestamp min, Timestamp max);
+  };
+  mutable Mutex bounds_mu_;
+  Bounds frozen_ ABSL_GUARDED_BY(bounds_mu_);
+  Bounds current_ ABSL_GUARDED_BY(bounds_mu_);
+  uint64_t frozen_generation_ ABSL_GUARDED_BY(bounds_mu_) = 0;
+
+  struct LoadedChunk;
+  std::vector<LoadedChunk> loaded_;  // Until AttachLoadedChunks().
 };
 
 }  // namespace narthex::tsdb
