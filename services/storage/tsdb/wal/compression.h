@@ -13,6 +13,8 @@ namespace narthex::wal {
 // Snappy's block format. The result lies in `buffer`, which only ever grows (so that a call costs
 // no clearing); empty when it would not be smaller.
 std::string_view CompressSnappy(std::string_view bytes, std::string* buffer);
+// Likewise, one zstd frame.
+std::string_view CompressZstd(std::string_view bytes, std::string* buffer);
 
 // DataLoss on bytes that are not snappy, or that claim to become more than snappy can make of them.
 absl::Status UncompressSnappy(std::string_view bytes, std::string* out);

@@ -90,32 +90,43 @@ SegmentReader::Step SegmentReader::ReadRecord(uint8_t* head, std::string_view* d
   }
 }
 
-bool SegmentReader::Next() {
+bool SegmentReader::NextRaw() {
   if (!status_.ok()) return false;
-  const uint64_t good = position_;
+  good_bytes_ = position_;
   uint8_t head = 0;
-  std::string_view data;
-  const Step step = ReadRecord(&head, &data);
-  if (step != Step::kFragment) {
-    record_offset_ = std::min<uint64_t>(good, bytes_.size());
+  if (ReadRecord(&head, &record_) != Step::kFragment) {
+    record_offset_ = std::min<uint64_t>(good_bytes_, bytes_.size());
     return false;
   }
-  absl::Status status;
-  if ((head & kSnappyFlag) != 0) {
-    status = UncompressSnappy(data, &uncompressed_);
-    record_ = uncompressed_;
-  } else if ((head & kZstdFlag) != 0) {
-    status = UncompressZstd(data, &uncompressed_);
-    record_ = uncompressed_;
-  } else {
-    record_ = data;
-  }
-  if (!status.ok()) {
-    Damage(Message(status));
-    record_offset_ = good;
-    return false;
-  }
+  compression_ = Compression::kNone;
+  if ((head & kZstdFlag) != 0) compression_ = Compression::kZstd;
+  if ((head & kSnappyFlag) != 0) compression_ = Compression::kSnappy;
   return true;
+}
+
+absl::Status SegmentReader::Uncompress(Compression compression, std::string_view raw,
+                                       std::string* out) {
+  switch (compression) {
+    case Compression::kSnappy:
+      return UncompressSnappy(raw, out);
+    case Compression::kZstd:
+      return UncompressZstd(raw, out);
+    case Compression::kNone:
+      break;
+  }
+  out->assign(raw);
+  return absl::OkStatus();
+}
+
+bool SegmentReader::Next() {
+  if (!NextRaw()) return false;
+  if (compression_ == Compression::kNone) return true;
+  const absl::Status status = Uncompress(compression_, record_, &uncompressed_);
+  record_ = uncompressed_;
+  if (status.ok()) return true;
+  Damage(Message(status));
+  record_offset_ = good_bytes_;
+  return false;
 }
 
 }  // namespace narthex::wal

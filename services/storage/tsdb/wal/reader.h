@@ -17,12 +17,23 @@ namespace narthex::wal {
 // and are valid until the next Next().
 class SegmentReader {
  public:
-  // `segment` is the whole file and must outlive the reader.
-  explicit SegmentReader(std::string_view segment) : bytes_(segment) {}
+  // `segment` is the whole file and must outlive the reader. `offset` is where to begin: a place
+  // behind a whole record.
+  explicit SegmentReader(std::string_view segment, uint64_t offset = 0)
+      : bytes_(segment), position_(static_cast<size_t>(offset)) {}
 
   // Goes to the next record; false at the end, or where the bytes are damaged (see status()).
   bool Next();
   std::string_view record() const { return record_; }
+
+  // The same in two steps, so that records can be uncompressed elsewhere: the record as it lies in
+  // the log, and how it is compressed.
+  enum class Compression { kNone, kSnappy, kZstd };
+  bool NextRaw();
+  std::string_view raw_record() const { return record_; }
+  Compression compression() const { return compression_; }
+  static absl::Status Uncompress(Compression compression, std::string_view raw, std::string* out);
+
   // Where the current record begins; after a false Next(), where the good bytes end.
   uint64_t offset() const { return record_offset_; }
 
@@ -47,7 +58,9 @@ class SegmentReader {
   size_t position_ = 0;
   size_t fragment_offset_ = 0;
   uint64_t record_offset_ = 0;
+  size_t good_bytes_ = 0;  // Before the current record.
   std::string_view record_;
+  Compression compression_ = Compression::kNone;
   std::string joined_;
   std::string uncompressed_;
   absl::Status status_;

@@ -101,10 +101,11 @@ void Writer::AddFragment(uint8_t head, std::string_view data) {
 void Writer::AddRecord(std::string_view record) {
   uint8_t flags = 0;
   if (options_.compress) {
-    const std::string_view smaller = CompressSnappy(record, &compressed_);
+    const std::string_view smaller =
+        options_.zstd ? CompressZstd(record, &compressed_) : CompressSnappy(record, &compressed_);
     if (!smaller.empty()) {
       record = smaller;
-      flags = kSnappyFlag;
+      flags = options_.zstd ? kZstdFlag : kSnappyFlag;
     }
   }
   bool first = true;
@@ -153,6 +154,12 @@ absl::Status Writer::Log(std::span<const std::string_view> records) {
     AddRecord(record);
   }
   return Flush();
+}
+
+absl::Status Writer::NextSegment() {
+  NARTHEX_RETURN_IF_ERROR(broken());
+  if (file_ != nullptr) NARTHEX_RETURN_IF_ERROR(EndSegment());
+  return OpenSegment(segment_ + 1);
 }
 
 absl::Status Writer::Sync() {
