@@ -47,6 +47,14 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   };
   app->service_ = std::make_unique<StorageService>(std::move(service_options));
 
+  storage_remote::Endpoints::Options endpoints;
+  endpoints.db = app->db_.get();
+  endpoints.clock = e.clock;
+  endpoints.logger = e.logger.With({{"component", "remote"}});
+  endpoints.registry = e.registry;
+  app->endpoints_ = std::make_unique<storage_remote::Endpoints>(endpoints);
+  app->endpoints_->AddRoutes(&app->router_);
+
   service::OpsOptions ops;
   ops.name = "storage";
   ops.ready = [self] { return self->ready(); };

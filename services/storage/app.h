@@ -17,6 +17,7 @@
 #include "services/storage/db_metrics.h"
 #include "services/storage/maintenance.h"
 #include "services/storage/options.h"
+#include "services/storage/remote/endpoints.h"
 #include "services/storage/storage_service.h"
 #include "services/storage/tsdb/db.h"
 
@@ -55,6 +56,7 @@ class App {
   std::unique_ptr<tsdb::Db> db_;
   std::unique_ptr<DbMetrics> db_metrics_;
   std::unique_ptr<StorageService> service_;
+  std::unique_ptr<storage_remote::Endpoints> endpoints_;
   http::Router router_;
   std::unique_ptr<rpc::Server> grpc_server_;
   std::unique_ptr<http::Server> http_server_;

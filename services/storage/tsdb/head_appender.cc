@@ -171,10 +171,9 @@ void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) 
       refusal = definition_refusals_[next_definition++];
       if (slot != kNoSlot) reference = head_->table_.cold(slot).reference;
     }
-    if (without_sample != batch.without_sample.end() && *without_sample == i) {
-      ++without_sample;
-      continue;
-    }
+    const bool samples_come = without_sample == batch.without_sample.end() || *without_sample != i;
+    if (!samples_come) ++without_sample;
+    if (refusal == Refusal::kNone && !samples_come) continue;
     if (refusal == Refusal::kNone) {
       if (timestamp > time_max || timestamp < kSampleTimeMin) {
         refusal = Refusal::kOutOfBounds;
