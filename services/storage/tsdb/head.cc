@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/status_macros.h"
+#include "lib/base/strings.h"
 
 namespace narthex::tsdb {
 
@@ -46,6 +47,23 @@ void Head::StartSegment(uint64_t segment, std::vector<std::string>* records) {
     if (sender->applied == 0) continue;
     wal::EncodeBatchHeader({0, id, sender->applied}, &records->emplace_back());
   }
+}
+
+absl::StatusOr<uint64_t> Head::CutLog() {
+  MutexLock lock(&append_mu_);
+  if (log_ == nullptr) return Unavailable("the log is not open");
+  NARTHEX_RETURN_IF_ERROR(log_->NextSegment());
+  return log_->position().segment;
+}
+
+Head::LogMoment Head::CurrentLogMoment() const {
+  MutexLock lock(&append_mu_);
+  LogMoment moment;
+  moment.position = log_->position();
+  moment.session = session_;
+  moment.next_reference = next_reference_;
+  for (const auto& [id, sender] : senders_) moment.senders.emplace_back(id, sender->applied);
+  return moment;
 }
 
 absl::Status Head::Sync() {

@@ -107,6 +107,18 @@ class Head {
   // Opens the log; from now on batches may come.
   absl::Status StartAppending(const LogStart& start);
 
+  // Begins a new segment of the log; returns its number. All before can be made a checkpoint.
+  absl::StatusOr<uint64_t> CutLog();
+  // A place in the log and what goes with it: all that was applied so far is before it.
+  struct LogMoment {
+    wal::Writer::Position position;
+    uint64_t session = 0;
+    uint64_t next_reference = 1;
+    std::vector<std::pair<std::string, uint64_t>> senders;  // What each is at.
+  };
+  // REQUIRES: StartAppending() has returned OK.
+  LogMoment CurrentLogMoment() const;
+
   // Syncs the log: what was applied before the call is durable afterwards. Blocks appends only for
   // a moment.
   absl::Status Sync();

@@ -89,8 +89,9 @@ class HeadLoader {
   // Samples of min_time…max_time (inclusive) that were loaded before are deleted.
   void AddDeleted(Slot slot, Timestamp min_time, Timestamp max_time);
   void SetApplied(std::string_view sender, uint64_t sequence);
-  // What was loaded before and is older is in blocks: drops whole chunks, and series that have
-  // nothing left. Their references are unknown afterwards. REQUIRES: no worker is at work.
+  // What was loaded before and is older is in blocks: drops whole chunks. Series stay, also those
+  // that have nothing left, because the log of out-of-order samples, which is read last, may name
+  // them; the head's next truncation takes them. REQUIRES: no worker is at work.
   void TruncateBefore(Timestamp min_time);
 
   // --- Snapshots ---
