@@ -3,6 +3,8 @@
 #include "lib/base/check.h"
 #include "lib/base/coding.h"
 #include "lib/base/strings.h"
+#include "lib/chunkenc/histogram_reader.h"
+#include "lib/chunkenc/xor2_chunk.h"
 #include "lib/chunkenc/xor_chunk.h"
 
 namespace narthex::chunkenc {
@@ -63,12 +65,17 @@ absl::Status DecodeChunk(Encoding encoding, std::string_view bytes, size_t sampl
   switch (encoding) {
     case Encoding::kXor:
       return XorDecode(bytes, samples_max, min_time, max_time, out);
-    case Encoding::kNone:
     case Encoding::kHistogram:
-    case Encoding::kFloatHistogram:
-    case Encoding::kXor2:
     case Encoding::kHistogramSt:
+      return HistogramDecode(bytes, encoding == Encoding::kHistogramSt, samples_max, min_time,
+                             max_time, out);
+    case Encoding::kFloatHistogram:
     case Encoding::kFloatHistogramSt:
+      return FloatHistogramDecode(bytes, encoding == Encoding::kFloatHistogramSt, samples_max,
+                                  min_time, max_time, out);
+    case Encoding::kXor2:
+      return Xor2Decode(bytes, samples_max, min_time, max_time, out);
+    case Encoding::kNone:
       break;
   }
   return DataLoss("a chunk of the unknown encoding ", static_cast<int>(encoding));

@@ -55,8 +55,11 @@ class ChunkWriter {
   std::vector<FinishedChunk> Finish();
 
  private:
+  // Makes the open chunk one that takes a sample of that kind.
   void Begin(SampleKind kind, Timestamp timestamp);
-  void Push(Encoding encoding, std::string bytes);
+  template <typename H>
+  void AppendTo(BasicHistogramAppender<H>* appender, Timestamp timestamp, const H& histogram,
+                Timestamp start);
 
   const ChunkWriterOptions options_;
 

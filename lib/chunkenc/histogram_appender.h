@@ -9,21 +9,14 @@
 
 #include "absl/status/status.h"
 #include "lib/chunkenc/chunk.h"
+#include "lib/chunkenc/histogram_fields.h"
 #include "lib/chunkenc/histogram_layout.h"
+#include "lib/chunkenc/histogram_reader.h"
 #include "lib/chunkenc/start_timestamp.h"
-#include "lib/chunkenc/varbit.h"
 #include "lib/model/histogram.h"
 #include "lib/model/timestamp.h"
 
 namespace narthex::chunkenc {
-
-// Why a chunk was begun: the two top bits of its flags.
-enum class ResetHeader : uint8_t {
-  kUnknown = 0x00,
-  kNotReset = 0x40,
-  kReset = 0x80,
-  kGauge = 0xc0,
-};
 
 enum class HistogramAppend : uint8_t {
   kAppended,
@@ -32,37 +25,6 @@ enum class HistogramAppend : uint8_t {
   // Not appended: it needs a chunk of its own. The caller takes this one with Finish() and appends
   // the same histogram again.
   kNewChunk,
-};
-
-// The fields of the last sample, as differences are made to them. Integer counts are differences of
-// differences; floats are XORed.
-struct HistogramFields {
-  uint64_t count = 0;
-  uint64_t zero_count = 0;
-  int64_t count_delta = 0;
-  int64_t zero_count_delta = 0;
-  XorField sum;
-  std::vector<int64_t> positive;  // Differences from bucket to bucket.
-  std::vector<int64_t> negative;
-  std::vector<int64_t> positive_delta;
-  std::vector<int64_t> negative_delta;
-};
-struct FloatHistogramFields {
-  XorField count;
-  XorField zero_count;
-  XorField sum;
-  std::vector<XorField> positive;
-  std::vector<XorField> negative;
-};
-template <typename H>
-struct FieldsOf;
-template <>
-struct FieldsOf<Histogram> {
-  using Type = HistogramFields;
-};
-template <>
-struct FieldsOf<FloatHistogram> {
-  using Type = FloatHistogramFields;
 };
 
 // An open chunk of histograms: its bytes, at any time those of a whole chunk, and the state to
@@ -114,9 +76,9 @@ class BasicHistogramAppender {
 
   Fit Compare(const H& histogram) const;
   Fit CompareGauge(const H& histogram) const;
-  void BeginChunk(const H& histogram, ResetHeader header);
+  ResetHeader HeaderOfNext(const H& histogram) const;
   void Write(Timestamp timestamp, const H& histogram, Timestamp start);
-  void Recode(const H& histogram);
+  void Recode(const H& widened);
   void StoreHeader();
 
   bool with_starts_;

@@ -21,7 +21,7 @@ struct Xor2State {
   XorField value;  // The last one that was no staleness marker.
   StartTimestamps starts;
   uint16_t count = 0;
-  uint8_t free_bits = 0;  // Unused low bits in the last byte.
+  uint8_t free_bits = 0;  // Unused low bits in the last byte; 8 when it is unused as a whole.
 };
 
 // The most bytes behind *size that one append touches: 69 bits of time, 77 of value, 72 of start
