@@ -99,6 +99,8 @@ class Checkpointer {
   bool Keep(uint64_t ref, Timestamp timestamp, uint64_t* kept, uint64_t* dropped);
   void NoteReferences(const wal::LogRecord& record);
   absl::Status Put(std::string_view record);
+  // What a truncation concerns.
+  absl::Status PutSamples(std::string_view record);
   absl::Status Flush();
 
   const CheckpointOptions& options_;
@@ -114,7 +116,8 @@ class Checkpointer {
   absl::flat_hash_map<std::string, uint64_t> applied_;  // What senders are at.
   std::optional<wal::SegmentMarker> marker_;            // Of the last covered segment.
   uint64_t reference_max_ = 0;
-  Timestamp newest_kept_ = kMinTimestamp;  // Of samples since the last truncation.
+  std::optional<wal::Truncation> truncation_;  // The last one seen,
+  bool truncation_pending_ = false;            // and not written yet.
   MetadataOfSeries metadata_;
 
   // Kept for their memory.
@@ -288,22 +291,21 @@ absl::Status Checkpointer::ApplySamples(const wal::LogRecord& record) {
     if (!Keep(sample.ref, sample.timestamp, &stats_.samples_kept, &stats_.samples_dropped)) {
       continue;
     }
-    newest_kept_ = std::max(newest_kept_, sample.timestamp);
     if (v2) {
       v2_encoder.Add(sample);
       if (v2_encoder.size_bytes() < kWriteBytes) continue;
-      NARTHEX_RETURN_IF_ERROR(Put(v2_encoder.record()));
+      NARTHEX_RETURN_IF_ERROR(PutSamples(v2_encoder.record()));
       v2_encoder.Clear();
     } else {
       samples_encoder_.Reserve(1);
       samples_encoder_.Add(sample.ref, sample.timestamp, sample.value);
       if (samples_encoder_.size_bytes() < kWriteBytes) continue;
-      NARTHEX_RETURN_IF_ERROR(Put(samples_encoder_.record()));
+      NARTHEX_RETURN_IF_ERROR(PutSamples(samples_encoder_.record()));
       samples_encoder_.Clear();
     }
   }
-  if (!v2_encoder.empty()) return Put(v2_encoder.record());
-  return samples_encoder_.empty() ? absl::OkStatus() : Put(samples_encoder_.record());
+  if (!v2_encoder.empty()) return PutSamples(v2_encoder.record());
+  return samples_encoder_.empty() ? absl::OkStatus() : PutSamples(samples_encoder_.record());
 }
 
 template <typename Entry, typename Decode, typename Encoder>
@@ -315,7 +317,6 @@ absl::Status Checkpointer::ApplyHistograms(std::string_view record, Decode decod
   stats_.samples_dropped += skipped;
   for (const Entry& entry : histograms) {
     if (!Keep(entry.ref, entry.timestamp, &stats_.samples_kept, &stats_.samples_dropped)) continue;
-    newest_kept_ = std::max(newest_kept_, entry.timestamp);
     encoder->Add(entry.ref, entry.timestamp, entry.start_timestamp, entry.histogram);
     if (encoder->size_bytes() >= kWriteBytes) NARTHEX_RETURN_IF_ERROR(PutAll(encoder));
   }
@@ -326,7 +327,7 @@ template <typename Encoder>
 absl::Status Checkpointer::PutAll(Encoder* encoder) {
   std::vector<std::string_view> records;
   encoder->AppendRecords(&records);
-  for (const std::string_view bytes : records) NARTHEX_RETURN_IF_ERROR(Put(bytes));
+  for (const std::string_view bytes : records) NARTHEX_RETURN_IF_ERROR(PutSamples(bytes));
   encoder->Clear();
   return absl::OkStatus();
 }
@@ -339,7 +340,7 @@ absl::Status Checkpointer::ApplyExemplars(std::string_view record) {
       encoder.Add(exemplar);
     }
   }
-  return encoder.empty() ? absl::OkStatus() : Put(encoder.record());
+  return encoder.empty() ? absl::OkStatus() : PutSamples(encoder.record());
 }
 
 absl::Status Checkpointer::ApplyTombstones(std::string_view record) {
@@ -352,7 +353,8 @@ absl::Status Checkpointer::ApplyTombstones(std::string_view record) {
   constexpr size_t kEntriesMax = size_t{1} << 16;
   for (size_t i = 0; i < tombstones.size(); i += kEntriesMax) {
     const size_t count = std::min(kEntriesMax, tombstones.size() - i);
-    NARTHEX_RETURN_IF_ERROR(Put(wal::EncodeTombstones(std::span(tombstones).subspan(i, count))));
+    NARTHEX_RETURN_IF_ERROR(
+        PutSamples(wal::EncodeTombstones(std::span(tombstones).subspan(i, count))));
   }
   return absl::OkStatus();
 }
@@ -367,11 +369,20 @@ absl::Status Checkpointer::ApplyMetadata(std::string_view record) {
 }
 
 absl::Status Checkpointer::ApplyTruncation(std::string_view record) {
-  Timestamp min_time;
-  NARTHEX_RETURN_IF_ERROR(wal::DecodeTruncation(record, &min_time));
-  // What it would drop has mostly been left out here already.
-  if (min_time <= options_.keep_from || newest_kept_ == kMinTimestamp) return absl::OkStatus();
-  newest_kept_ = kMinTimestamp;
+  wal::Truncation truncation;
+  NARTHEX_RETURN_IF_ERROR(wal::DecodeTruncation(record, &truncation));
+  if (truncation_ == truncation) return absl::OkStatus();  // Said again.
+  truncation_ = truncation;
+  // What it drops is mostly left out here, and then only the last one matters. But that one must
+  // stand before the samples that came after it.
+  truncation_pending_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Checkpointer::PutSamples(std::string_view record) {
+  if (std::exchange(truncation_pending_, false)) {
+    NARTHEX_RETURN_IF_ERROR(Put(wal::EncodeTruncation(*truncation_)));
+  }
   return Put(record);
 }
 
@@ -413,6 +424,7 @@ absl::Status Checkpointer::Finish() {
   }));
   stats_.metadata_kept = metadata_.size();
   if (!encoder.empty()) NARTHEX_RETURN_IF_ERROR(Put(encoder.record()));
+  if (truncation_pending_) NARTHEX_RETURN_IF_ERROR(Put(wal::EncodeTruncation(*truncation_)));
   if (marker_) {
     wal::SegmentMarker marker = *marker_;
     marker.segment = options_.last_segment;

@@ -47,6 +47,17 @@ void Head::StartSegment(uint64_t segment, std::vector<std::string>* records) {
     if (sender->applied == 0) continue;
     wal::EncodeBatchHeader({0, id, sender->applied}, &records->emplace_back());
   }
+  if (truncation_) records->push_back(wal::EncodeTruncation(*truncation_));
+}
+
+absl::Status Head::LogTruncation(Timestamp min_time) {
+  MutexLock lock(&append_mu_);
+  if (log_ == nullptr) return Unavailable("the log is not open");
+  const std::optional<wal::Truncation> before = truncation_;
+  truncation_ = wal::Truncation{min_time, chunk_files_.end()};
+  const absl::Status status = log_->NextSegment();
+  if (!status.ok()) truncation_ = before;
+  return status;
 }
 
 absl::StatusOr<uint64_t> Head::CutLog() {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -160,7 +161,8 @@ class Head {
   // before it, and the series that have nothing left. Their references become unknown and are never
   // given again. Works in small steps beside appenders and readers; a reader that is at work keeps
   // what it has found. `keep` holds series back that somebody else needs (out-of-order samples).
-  // The log learns of it first; an error says that it did not, and that nothing was done.
+  // The log learns of it first (LogTruncation); an error says that it did not, and that nothing was
+  // done.
   absl::StatusOr<TruncateResult> TruncateBefore(Timestamp min_time,
                                                 const std::function<bool(Slot)>& keep = {});
   // What TruncateBefore() was last called with, or what the log said of that.
@@ -219,6 +221,9 @@ class Head {
   // segments can go.
   void StartSegment(uint64_t segment, std::vector<std::string>* records)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+  // Begins a new segment that says so, as do all later ones. A chunk that was closed before this
+  // may be dropped, one that is closed later must not be: its samples came after.
+  absl::Status LogTruncation(Timestamp min_time);
   // Applies samples that were checked and logged, as one batch that becomes visible at the end.
   void ApplyLocked(const std::vector<Accepted>& accepted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
 
@@ -246,6 +251,7 @@ class Head {
   mutable Mutex append_mu_;
   HeadLimits limits_ ABSL_GUARDED_BY(append_mu_);
   std::unique_ptr<wal::Writer> log_ ABSL_GUARDED_BY(append_mu_);
+  std::optional<wal::Truncation> truncation_ ABSL_GUARDED_BY(append_mu_);  // The last.
   std::atomic<wal::Writer*> log_view_{nullptr};  // The same, for Sync() and counters.
   BatchNumber newest_batch_ ABSL_GUARDED_BY(append_mu_) = 0;
   uint64_t next_reference_ ABSL_GUARDED_BY(append_mu_) = 1;

@@ -89,10 +89,14 @@ class HeadLoader {
   // Samples of min_time…max_time (inclusive) that were loaded before are deleted.
   void AddDeleted(Slot slot, Timestamp min_time, Timestamp max_time);
   void SetApplied(std::string_view sender, uint64_t sequence);
-  // What was loaded before and is older is in blocks: drops whole chunks. Series stay, also those
+  // What was appended before and is older is in blocks: drops whole chunks, but not those from
+  // before `from` (the end of chunk_files() when they were loaded): those were looked through
+  // already, and what is still there came late and after the truncation. Series stay, also those
   // that have nothing left, because the log of out-of-order samples, which is read last, may name
   // them; the head's next truncation takes them. REQUIRES: no worker is at work.
-  void TruncateBefore(Timestamp min_time);
+  void TruncateBefore(Timestamp min_time, ChunkPlace from);
+  // What the log said last of truncations; new segments repeat it.
+  void SetTruncation(const wal::Truncation& truncation);
 
   // --- Snapshots ---
   // Restores what Image() gave. REQUIRES: the series has no samples; the chunks of the image are in

@@ -346,17 +346,28 @@ absl::Status DecodeMmapMarkers(std::string_view record, std::vector<MmapMarker>*
   return absl::OkStatus();
 }
 
-std::string EncodeTruncation(Timestamp min_time) {
+std::string EncodeTruncation(const Truncation& truncation) {
   std::string record;
   Start(&record, RecordType::kTruncation);
-  AppendBig(&record, static_cast<uint64_t>(min_time));
+  AppendBig(&record, static_cast<uint64_t>(truncation.min_time));
+  AppendBig(&record, truncation.chunks_end);
   return record;
 }
 
-absl::Status DecodeTruncation(std::string_view record, Timestamp* min_time) {
+absl::Status DecodeTruncation(std::string_view record, Truncation* truncation) {
   ByteReader reader = Body(record);
   uint64_t time;
-  if (!reader.ReadBig(&time)) return Malformed("truncation", reader);
+  if (!reader.ReadBig(&time) || !reader.ReadBig(&truncation->chunks_end)) {
+    return Malformed("truncation", reader);
+  }
+  truncation->min_time = static_cast<Timestamp>(time);
+  return absl::OkStatus();
+}
+
+absl::Status DecodeMinValidTime(std::string_view record, Timestamp* min_time) {
+  ByteReader reader = Body(record);
+  uint64_t time;
+  if (!reader.ReadBig(&time)) return Malformed("min valid time", reader);
   *min_time = static_cast<Timestamp>(time);
   return absl::OkStatus();
 }

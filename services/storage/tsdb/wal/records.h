@@ -271,12 +271,19 @@ struct MmapMarker {
 std::string EncodeMmapMarkers(std::span<const MmapMarker> markers);
 absl::Status DecodeMmapMarkers(std::string_view record, std::vector<MmapMarker>* markers);
 
-// Ours: the samples before `min_time` that the log had so far have gone to blocks, and the head has
-// dropped its chunks that end before it, and the series without any other. Written by the head
-// after it has truncated itself, so that a replay need not bring it all back.
-std::string EncodeTruncation(Timestamp min_time);
-// Takes upstream's type 14 too, which says the same.
-absl::Status DecodeTruncation(std::string_view record, Timestamp* min_time);
+// Ours: what is older than `min_time`, of all that the log had so far, has gone to blocks, and the
+// head drops it. It is logged by beginning a new segment, and every later segment begins with it
+// again (a repetition says nothing new), so that the newest segment tells at once which chunks of
+// chunks_head are of no use: those before `chunks_end` that end before `min_time`.
+struct Truncation {
+  Timestamp min_time = kMinTimestamp;
+  uint64_t chunks_end = 0;  // A place in chunks_head: file << 32 | offset.
+  friend bool operator==(const Truncation&, const Truncation&) = default;
+};
+std::string EncodeTruncation(const Truncation& truncation);
+absl::Status DecodeTruncation(std::string_view record, Truncation* truncation);
+// Upstream's type 14, in checkpoints: samples before it are in blocks.
+absl::Status DecodeMinValidTime(std::string_view record, Timestamp* min_time);
 
 // The first record of each segment that we create.
 struct SegmentMarker {
