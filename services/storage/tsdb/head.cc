@@ -115,6 +115,29 @@ uint64_t Head::WelcomeReferenceMax(Sender* sender) {
   return std::exchange(sender->welcomed, true) ? next_reference_ - 1 : reference_survived_;
 }
 
+void Head::SetFence(Timestamp before) {
+  MutexLock lock(&append_mu_);
+  fence_ = before;
+}
+
+void Head::RefuseAppends(const absl::Status& reason) {
+  MutexLock lock(&append_mu_);
+  refusing_ = reason;
+}
+
+void Head::NoteChange(Timestamp oldest) { changes_.Add(oldest, ToTimestamp(clock_->Now())); }
+
+absl::Status Head::CheckFenceLocked(const std::vector<Accepted>& accepted) const {
+  if (fence_ == kMinTimestamp) return absl::OkStatus();
+  for (const Accepted& sample : accepted) {
+    if (sample.timestamp < fence_) {
+      return Unavailable("samples before ", fence_,
+                         " are just being written into a block; send the batch again");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Head::broken() const {
   const wal::Writer* const log = log_view_.load(std::memory_order_acquire);
   return log == nullptr ? absl::OkStatus() : log->broken();

@@ -168,6 +168,17 @@ class Head {
   // What TruncateBefore() was last called with, or what the log said of that.
   Timestamp truncated_before() const { return truncated_before_.load(std::memory_order_relaxed); }
 
+  // Holds back what would fall into a range that is being written into a block: from now on batches
+  // with samples before `before` that belong to the chunks of their series get Unavailable (they
+  // are stored when they are sent again later). Set before Source(), and back to kMinTimestamp
+  // after TruncateBefore(): between the two nothing comes that the block lacks and the truncation
+  // drops.
+  void SetFence(Timestamp before);
+  // An error is what every batch gets from now on, until it is OK again.
+  void RefuseAppends(const absl::Status& reason);
+  // For caches of results: samples from `oldest` on may be others than before, without a batch.
+  void NoteChange(Timestamp oldest);
+
   // Whether the log must keep the record of a series when it is written anew up to `last_segment`:
   // it is in the head, or was removed while a later segment was written, which may name it.
   bool KeepsReference(uint64_t reference, uint64_t last_segment) const;
@@ -227,6 +238,9 @@ class Head {
   // Applies samples that were checked and logged, as one batch that becomes visible at the end.
   void ApplyLocked(const std::vector<Accepted>& accepted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
 
+  absl::Status CheckFenceLocked(const std::vector<Accepted>& accepted) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+
   // Constant after construction.
   const HeadOptions options_;
   Clock* const clock_;
@@ -250,6 +264,8 @@ class Head {
 
   mutable Mutex append_mu_;
   HeadLimits limits_ ABSL_GUARDED_BY(append_mu_);
+  Timestamp fence_ ABSL_GUARDED_BY(append_mu_) = kMinTimestamp;
+  absl::Status refusing_ ABSL_GUARDED_BY(append_mu_);
   std::unique_ptr<wal::Writer> log_ ABSL_GUARDED_BY(append_mu_);
   std::optional<wal::Truncation> truncation_ ABSL_GUARDED_BY(append_mu_);  // The last.
   std::atomic<wal::Writer*> log_view_{nullptr};  // The same, for Sync() and counters.

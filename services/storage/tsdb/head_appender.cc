@@ -215,6 +215,7 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
     counters.batches_skipped.fetch_add(1, std::memory_order_relaxed);
     return absl::OkStatus();
   }
+  if (!head_->refusing_.ok()) return head_->refusing_;
   if (!all_known) {
     result->outcome = AppendResult::Outcome::kUnknownReferences;
     counters.batches_refused.fetch_add(1, std::memory_order_relaxed);
@@ -224,6 +225,10 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
   if (!head_->unlogged_.empty()) LogUnloggedSeries();
   if (!batch.definitions.empty()) DefineSeries(batch, result);
   CheckSamples(batch, result);
+  if (const absl::Status passed = head_->CheckFenceLocked(accepted_); !passed.ok()) {
+    ForgetPending();
+    return passed;
+  }
   if (mode == AppendMode::kAllOrNothing && !result->refused_samples.empty()) {
     // Series that it defined stay unlogged, and go before the next batch.
     ForgetPending();
