@@ -59,8 +59,9 @@ class Block {
   std::vector<storage::DeletedInterval> Deleted(BlockSeries series) const;
   uint64_t tombstones() const;  // Intervals in all, at this moment.
   // Deletes the samples of matching series within min_time…max_time (inclusive): writes the
-  // tombstones file anew, and meta.json with their number. After an error what was deleted before
-  // still is, and nothing else. No matcher is all series.
+  // tombstones file anew, which is the moment that counts, and then meta.json with their number.
+  // After an error what was deleted before still is; doing it again is harmless. No matcher is all
+  // series.
   absl::Status Delete(std::span<const Matcher> matchers, Timestamp min_time, Timestamp max_time);
 
   // All series with chunks that overlap min_time…max_time (inclusive), for compaction. The block
