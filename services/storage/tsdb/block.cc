@@ -31,8 +31,8 @@ struct Block::Rep {
     MutexLock lock(&mu);
     return tombstones;
   }
-  absl::Status AddTombstones(std::span<const Matcher> matchers,
-                             storage::DeletedInterval interval, Tombstones* added) const;
+  absl::Status AddTombstones(std::span<const Matcher> matchers, storage::DeletedInterval interval,
+                             Tombstones* added) const;
 
   // Constant after opening.
   io::FileSystem* const fs;
@@ -164,7 +164,8 @@ absl::StatusOr<storage::SelectChunk> Block::ReadChunk(const BlockChunk& chunk) c
   const absl::Status status = rep_->chunks->Read(chunk.reference, &stored);
   if (!status.ok()) return rep_->Here(status);
   return storage::SelectChunk{stored.encoding, chunk.min_time, chunk.max_time,
-                              chunks::SamplesStated(stored.encoding, stored.bytes), stored.bytes};
+                              chunkenc::ChunkSampleCount(stored.encoding, stored.bytes),
+                              stored.bytes};
 }
 
 absl::StatusOr<std::vector<std::string>> Block::LabelNames(
@@ -237,8 +238,7 @@ uint64_t Block::tombstones() const { return rep_->CurrentTombstones()->size(); }
 
 // As upstream, the interval is cut to the times that the series has.
 absl::Status Block::Rep::AddTombstones(std::span<const Matcher> matchers,
-                                       storage::DeletedInterval interval,
-                                       Tombstones* added) const {
+                                       storage::DeletedInterval interval, Tombstones* added) const {
   NARTHEX_ASSIGN_OR_RETURN(const index::SeriesList selected,
                            index::Select(*index, matchers, &cache));
   std::vector<BlockChunk> chunk_metas;

@@ -175,8 +175,7 @@ absl::Status ReadCompactionMember(const RawMember& member, BlockMeta::Compaction
     NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string_view> elements, Elements(member.value));
     for (const std::string_view element : elements) {
       if (member.key == "sources") {
-        NARTHEX_RETURN_IF_ERROR(
-            ReadUlid("sources", element, &compaction->sources.emplace_back()));
+        NARTHEX_RETURN_IF_ERROR(ReadUlid("sources", element, &compaction->sources.emplace_back()));
       } else {
         NARTHEX_ASSIGN_OR_RETURN(BlockParent parent, ReadParent(element));
         compaction->parents.push_back(std::move(parent));

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "lib/base/check.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "services/storage/tsdb/chunks/writer.h"
@@ -49,6 +50,7 @@ struct BlockWriter::Rep {
   std::unique_ptr<chunks::Writer> chunk_writer;
   std::unique_ptr<index::Writer> index_writer;
   std::vector<index::ChunkMeta> chunk_metas;
+  Tombstones deleted;  // By place of the series among those added.
   uint64_t paced = 0;
   bool on_disk = false;  // There is something to remove.
   absl::Status broken;   // First failure; returned by every later call.
@@ -74,8 +76,8 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(io::FileSystem*
   }
   base.stats = {};
   if (base.compaction.sources.empty()) base.compaction.sources = {base.ulid};
-  std::unique_ptr<BlockWriter> writer(new BlockWriter(std::make_unique<Rep>(
-      fs, std::move(parent_directory), std::move(base), std::move(options))));
+  std::unique_ptr<BlockWriter> writer(new BlockWriter(
+      std::make_unique<Rep>(fs, std::move(parent_directory), std::move(base), std::move(options))));
   Rep& rep = *writer->rep_;
   if (fs->Exists(rep.directory)) return AlreadyExists("block ", rep.directory, " exists");
   NARTHEX_RETURN_IF_ERROR(fs->RemoveAll(rep.temporary));
@@ -93,10 +95,10 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(io::FileSystem*
 }
 
 absl::Status BlockWriter::Rep::CheckChunk(const storage::SelectChunk& chunk) const {
-  if (!chunks::IsKnownEncoding(static_cast<uint8_t>(chunk.encoding))) {
+  if (!chunkenc::IsKnown(chunk.encoding)) {
     return InvalidArgument("a chunk of encoding ", static_cast<int>(chunk.encoding));
   }
-  const uint32_t stated = chunks::SamplesStated(chunk.encoding, chunk.bytes);
+  const uint32_t stated = chunkenc::ChunkSampleCount(chunk.encoding, chunk.bytes);
   if (stated == 0 || stated != chunk.visible_samples) {
     return InvalidArgument("a chunk of ", stated, " samples is not ", chunk.visible_samples,
                            " as a whole");
@@ -123,9 +125,8 @@ absl::Status BlockWriter::Rep::Add(std::span<const LabelView> labels,
   meta.stats.chunks += series_chunks.size();
   for (const storage::SelectChunk& chunk : series_chunks) {
     meta.stats.samples += chunk.visible_samples;
-    (chunks::IsFloatEncoding(chunk.encoding) ? meta.stats.float_samples
-                                             : meta.stats.histogram_samples) +=
-        chunk.visible_samples;
+    const bool is_float = chunkenc::KindOf(chunk.encoding) == SampleKind::kFloat;
+    (is_float ? meta.stats.float_samples : meta.stats.histogram_samples) += chunk.visible_samples;
   }
   return absl::OkStatus();
 }
@@ -149,11 +150,25 @@ absl::Status BlockWriter::Add(std::span<const LabelView> labels,
   return rep.broken;
 }
 
+void BlockWriter::AddDeleted(std::span<const storage::DeletedInterval> intervals) {
+  NARTHEX_CHECK(rep_->meta.stats.series > 0);
+  for (const storage::DeletedInterval& interval : intervals) {
+    rep_->deleted.Add(rep_->meta.stats.series - 1, interval);
+  }
+}
+
 absl::Status BlockWriter::Rep::Complete() {
   NARTHEX_RETURN_IF_ERROR(chunk_writer->Finish());
   NARTHEX_RETURN_IF_ERROR(index_writer->Finish(options.pace));
-  NARTHEX_RETURN_IF_ERROR(fs->WriteFileAtomically(io::JoinPath(temporary, "tombstones"),
-                                                  EncodeTombstones(Tombstones())));
+  Tombstones tombstones;
+  for (const auto& [place, intervals] : deleted.all()) {
+    for (const storage::DeletedInterval& interval : intervals) {
+      tombstones.Add(index_writer->series_number(place), interval);
+    }
+  }
+  meta.stats.tombstones = tombstones.size();
+  NARTHEX_RETURN_IF_ERROR(
+      fs->WriteFileAtomically(io::JoinPath(temporary, "tombstones"), EncodeTombstones(tombstones)));
   NARTHEX_RETURN_IF_ERROR(
       fs->WriteFileAtomically(io::JoinPath(temporary, "meta.json"), FormatBlockMeta(meta)));
   NARTHEX_RETURN_IF_ERROR(fs->SyncDirectory(temporary));

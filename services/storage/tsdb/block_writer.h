@@ -57,6 +57,10 @@ class BlockWriter {
   // its number of samples. InvalidArgument otherwise. A series without chunks is left out.
   absl::Status Add(std::span<const LabelView> labels, std::span<const storage::SelectChunk> chunks);
 
+  // Intervals of the series added last whose samples stay in the block but count as deleted: they
+  // go into its tombstones. REQUIRES: there is one.
+  void AddDeleted(std::span<const storage::DeletedInterval> intervals);
+
   // Completes the block and gives its meta. When no series was added nothing is written, and the
   // meta has no series.
   absl::StatusOr<BlockMeta> Finish();

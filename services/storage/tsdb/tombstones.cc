@@ -26,10 +26,10 @@ bool Apart(Timestamp earlier_max, Timestamp later_min) {
 
 void AddInterval(std::vector<storage::DeletedInterval>* intervals,
                  storage::DeletedInterval interval) {
-  const auto first = std::partition_point(
-      intervals->begin(), intervals->end(), [&](const storage::DeletedInterval& present) {
-        return Apart(present.max_time, interval.min_time);
-      });
+  const auto first = std::partition_point(intervals->begin(), intervals->end(),
+                                          [&](const storage::DeletedInterval& present) {
+                                            return Apart(present.max_time, interval.min_time);
+                                          });
   auto last = first;
   for (; last != intervals->end() && !Apart(interval.max_time, last->min_time); ++last) {
     interval.min_time = std::min(interval.min_time, last->min_time);

@@ -1,6 +1,7 @@
 // What the integration tests ask of blocks from outside:
 //   dump BLOCK               every sample as promtool prints it
-//   select BLOCK MATCHER...  series of the matchers, one a line; a matcher is NAME OP VALUE in three
+//   select BLOCK MATCHER...  series of the matchers, one a line; a matcher is NAME OP VALUE in
+//   three
 //                            arguments
 //   copy BLOCK PARENT        a new block of the same content; prints its ULID
 //   delete BLOCK MIN MAX MATCHER...

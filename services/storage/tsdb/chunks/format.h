@@ -4,10 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
-
-#include "lib/base/coding.h"
-#include "lib/chunkenc/chunk.h"
 
 // What writer and reader of a block's chunk segments share. format.md is the specification.
 namespace narthex::chunks {
@@ -32,19 +28,6 @@ inline constexpr uint32_t ReferenceOffset(uint64_t reference) {
 
 // "000001" of segment 0.
 std::string SegmentFileName(uint32_t segment);
-
-// The number of samples that the header of a chunk states; 0 when there is no whole header.
-inline uint32_t SamplesStated(chunkenc::Encoding encoding, std::string_view bytes) {
-  if (bytes.size() < 2) return 0;
-  const uint16_t count = LoadBig<uint16_t>(bytes.data());
-  const bool flags_above = encoding == chunkenc::Encoding::kHistogramSt ||
-                           encoding == chunkenc::Encoding::kFloatHistogramSt;
-  return flags_above ? count & 0x3fff : count;
-}
-inline constexpr bool IsKnownEncoding(uint8_t encoding) { return encoding >= 1 && encoding <= 6; }
-inline constexpr bool IsFloatEncoding(chunkenc::Encoding encoding) {
-  return encoding == chunkenc::Encoding::kXor || encoding == chunkenc::Encoding::kXor2;
-}
 
 }  // namespace narthex::chunks
 

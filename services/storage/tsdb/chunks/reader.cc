@@ -9,6 +9,20 @@
 
 // The layout is in writer.cc and format.md.
 namespace narthex::chunks {
+namespace {
+
+constexpr uint64_t kSegmentsMax = 1'000'000;  // 512 TiB.
+
+// An error, or where `damage` is, a line of it.
+absl::Status Note(const absl::Status& status, std::string_view path,
+                  std::vector<std::string>* damage) {
+  if (status.ok()) return status;
+  if (damage == nullptr) return Annotate(status, path);
+  damage->push_back(StrCat(path, ": ", Message(status)));
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::Status CheckSegmentHeader(std::string_view segment) {
   if (segment.size() < kHeaderSize) {
@@ -37,33 +51,40 @@ absl::Status ReadChunkAt(std::string_view segment, uint64_t offset, StoredChunk*
   }
   if (end != nullptr) *end = offset + reader.offset();
   if (Crc32c(body) != checksum) return DataLoss("offset ", offset, ": chunk checksum mismatch");
-  const uint8_t encoding = static_cast<uint8_t>(body[0]);
-  if (!IsKnownEncoding(encoding)) {
-    return DataLoss("offset ", offset, ": unknown chunk encoding ", encoding);
+  chunk->encoding = static_cast<chunkenc::Encoding>(body[0]);
+  if (!chunkenc::IsKnown(chunk->encoding)) {
+    return DataLoss("offset ", offset, ": unknown chunk encoding ", static_cast<uint8_t>(body[0]));
   }
-  chunk->encoding = static_cast<chunkenc::Encoding>(encoding);
   chunk->bytes = body.substr(1);
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<Reader>> Reader::Open(io::FileSystem* fs,
-                                                     const std::string& directory) {
+                                                     const std::string& directory,
+                                                     std::vector<std::string>* damage) {
   NARTHEX_ASSIGN_OR_RETURN(std::vector<std::string> names, fs->List(directory));
   std::vector<uint64_t> numbers;
   for (const std::string& name : names) {
     uint64_t number;
-    const bool digits = std::all_of(name.begin(), name.end(),
-                                    [](char c) { return c >= '0' && c <= '9'; });
+    const bool digits =
+        std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (name.size() >= 6 && digits && ParseUint64(name, &number)) numbers.push_back(number);
   }
   std::sort(numbers.begin(), numbers.end());
   std::unique_ptr<Reader> reader(new Reader());
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    const std::string name = SegmentFileName(static_cast<uint32_t>(i));
-    if (numbers[i] != i + 1) return DataLoss(directory, ": segment ", name, " is missing");
-    const std::string path = io::JoinPath(directory, name);
+  for (const uint64_t number : numbers) {
+    if (number == 0 || number > kSegmentsMax) return DataLoss(directory, ": segment ", number);
+    while (reader->files_.size() + 1 < number) {
+      NARTHEX_RETURN_IF_ERROR(
+          Note(DataLoss("segment ", SegmentFileName(static_cast<uint32_t>(reader->files_.size())),
+                        " is missing"),
+               directory, damage));
+      reader->files_.push_back(nullptr);
+    }
+    const std::string path =
+        io::JoinPath(directory, SegmentFileName(static_cast<uint32_t>(number - 1)));
     NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<io::MappedFile> file, fs->Map(path));
-    NARTHEX_RETURN_IF_ERROR(Annotate(CheckSegmentHeader(file->bytes()), path));
+    NARTHEX_RETURN_IF_ERROR(Note(CheckSegmentHeader(file->bytes()), path, damage));
     reader->size_bytes_ += file->bytes().size();
     reader->files_.push_back(std::move(file));
   }
@@ -72,7 +93,7 @@ absl::StatusOr<std::unique_ptr<Reader>> Reader::Open(io::FileSystem* fs,
 
 absl::Status Reader::Read(uint64_t reference, StoredChunk* chunk) const {
   const uint32_t segment = ReferenceSegment(reference);
-  if (segment >= files_.size()) {
+  if (segment >= files_.size() || files_[segment] == nullptr) {
     return DataLoss("chunks: there is no segment ", SegmentFileName(segment));
   }
   const absl::Status status =

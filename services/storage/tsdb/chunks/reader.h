@@ -32,20 +32,21 @@ absl::Status CheckSegmentHeader(std::string_view segment);
 class Reader {
  public:
   // Maps all files of `directory` that are called as segments are. DataLoss when one of them is
-  // missing in between or is no segment.
+  // missing in between or is no segment; with `damage` that becomes a line there instead, and what
+  // can be read still is.
   static absl::StatusOr<std::unique_ptr<Reader>> Open(io::FileSystem* fs,
-                                                      const std::string& directory);
+                                                      const std::string& directory,
+                                                      std::vector<std::string>* damage = nullptr);
 
   // DataLoss names segment and offset.
   absl::Status Read(uint64_t reference, StoredChunk* chunk) const;
 
   size_t segments() const { return files_.size(); }
-  std::string_view segment(size_t number) const { return files_[number]->bytes(); }
   uint64_t size_bytes() const { return size_bytes_; }
 
  private:
   Reader() = default;
-  std::vector<std::unique_ptr<io::MappedFile>> files_;
+  std::vector<std::unique_ptr<io::MappedFile>> files_;  // Null where one is missing.
   uint64_t size_bytes_ = 0;
 };
 

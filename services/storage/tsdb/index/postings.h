@@ -7,8 +7,8 @@
 
 #include "services/storage/tsdb/index/reader.h"
 
-// Arithmetic of postings lists: ascending series numbers without duplicates. All functions are pure;
-// lists that are not in order, as damaged files have them, give wrong sets but do no harm.
+// Arithmetic of postings lists: ascending series numbers without duplicates. All functions are
+// pure; lists that are not in order, as damaged files have them, give wrong sets but do no harm.
 namespace narthex::index {
 
 using SeriesList = std::vector<uint32_t>;

@@ -62,6 +62,7 @@ struct Reader::Rep {
   };
 
   absl::StatusOr<std::string_view> Section(uint64_t offset, std::string_view what) const;
+  absl::Status ReadHeader();
   absl::Status ReadContents();
   absl::Status ReadTable();
   absl::Status IndexTable();
@@ -89,12 +90,12 @@ struct Reader::Rep {
   std::string_view symbol_bytes;         // Behind the count.
   std::vector<uint32_t> symbol_offsets;  // In symbol_bytes, of every eighth.
   uint32_t symbols = 0;
-  std::string sorted_table;        // In version 1, whose own table is in no order.
-  std::string_view table;          // Lines, sorted.
-  std::vector<Name> names;         // Sorted; without that of all series.
-  std::vector<uint64_t> places;    // In table, of every 32nd line of each name.
+  std::string sorted_table;      // In version 1, whose own table is in no order.
+  std::string_view table;        // Lines, sorted.
+  std::vector<Name> names;       // Sorted; without that of all series.
+  std::vector<uint64_t> places;  // In table, of every 32nd line of each name.
   bool has_all_postings = false;
-  uint64_t all_postings = 0;       // Offset of the list of all series.
+  uint64_t all_postings = 0;  // Offset of the list of all series.
   // From the number of a symbol that is a label name to its place in `names`.
   absl::flat_hash_map<uint64_t, uint32_t> name_symbols;
 
@@ -117,6 +118,23 @@ absl::StatusOr<std::unique_ptr<Reader>> Reader::Open(std::string_view bytes,
   return std::unique_ptr<Reader>(new Reader(std::move(rep)));
 }
 
+absl::StatusOr<std::unique_ptr<Reader>> Reader::OpenForSalvage(std::string_view bytes) {
+  auto rep = std::make_unique<Rep>(bytes, ReaderOptions());
+  NARTHEX_RETURN_IF_ERROR(rep->ReadHeader());
+  if (rep->version == kVersion1) return DataLoss("index: version 1 cannot be salvaged");
+  rep->toc.symbols = kHeaderSize;
+  NARTHEX_RETURN_IF_ERROR(rep->ReadSymbols());
+  rep->toc.series =
+      static_cast<uint64_t>(rep->symbol_bytes.data() - bytes.data()) + rep->symbol_bytes.size();
+  rep->series_limit = bytes.size();
+  return std::unique_ptr<Reader>(new Reader(std::move(rep)));
+}
+
+Reader::Numbers Reader::salvage_numbers() const {
+  return {(rep_->toc.series + kSeriesAlignment - 1) / kSeriesAlignment,
+          rep_->series_limit / kSeriesAlignment + 1};
+}
+
 // A section is u32 size, that many bytes, u32 checksum of them.
 absl::StatusOr<std::string_view> Reader::Rep::Section(uint64_t offset,
                                                       std::string_view what) const {
@@ -135,14 +153,20 @@ absl::StatusOr<std::string_view> Reader::Rep::Section(uint64_t offset,
   return section;
 }
 
-absl::Status Reader::Rep::ReadContents() {
-  if (bytes.size() < kHeaderSize + kTocSize) {
-    return DataLoss("index: ", bytes.size(), " bytes are too few");
-  }
+absl::Status Reader::Rep::ReadHeader() {
+  if (bytes.size() < kHeaderSize) return DataLoss("index: ", bytes.size(), " bytes are too few");
   if (LoadBig<uint32_t>(bytes.data()) != kMagic) return DataLoss("index: wrong magic number");
   version = static_cast<uint8_t>(bytes[4]);
   // Upstream's reader takes a version 3, which it reads as 2, although no release wrote it.
   if (version < kVersion1 || version > 3) return DataLoss("index: unknown version ", version);
+  return absl::OkStatus();
+}
+
+absl::Status Reader::Rep::ReadContents() {
+  NARTHEX_RETURN_IF_ERROR(ReadHeader());
+  if (bytes.size() < kHeaderSize + kTocSize) {
+    return DataLoss("index: ", bytes.size(), " bytes are too few");
+  }
   const std::string_view contents = bytes.substr(bytes.size() - kTocSize);
   const std::string_view numbers = contents.substr(0, kTocSize - kChecksumSize);
   if (options.check_sums &&
@@ -150,8 +174,8 @@ absl::Status Reader::Rep::ReadContents() {
     return DataLoss("index: table of contents: checksum mismatch");
   }
   ByteReader reader(numbers);
-  for (uint64_t* number : {&toc.symbols, &toc.series, &toc.label_indices,
-                           &toc.label_indices_table, &toc.postings, &toc.postings_table}) {
+  for (uint64_t* number : {&toc.symbols, &toc.series, &toc.label_indices, &toc.label_indices_table,
+                           &toc.postings, &toc.postings_table}) {
     if (!reader.ReadBig(number) || *number > bytes.size() - kTocSize) {
       return DataLoss("index: table of contents: ", *number, " is beyond the file");
     }
@@ -250,9 +274,8 @@ void Reader::Rep::NoteName(std::string_view text, uint64_t number) {
 }
 
 const Reader::Rep::Name* Reader::Rep::FindName(std::string_view name) const {
-  const auto found =
-      std::partition_point(names.begin(), names.end(),
-                           [&](const Name& present) { return present.text < name; });
+  const auto found = std::partition_point(names.begin(), names.end(),
+                                          [&](const Name& present) { return present.text < name; });
   return found != names.end() && found->text == name ? &*found : nullptr;
 }
 
@@ -287,7 +310,8 @@ absl::StatusOr<std::string_view> Reader::Symbol(uint64_t number) const {
   if (number >= rep_->symbols) return DataLoss("index: there is no symbol ", number);
   ByteReader reader(rep_->symbol_bytes.substr(rep_->symbol_offsets[number / kSymbolStride]));
   for (uint64_t i = 0; i <= number % kSymbolStride; ++i) {
-    if (!reader.ReadLengthPrefixed(&text)) return DataLoss("index: symbol ", number, " is malformed");
+    if (!reader.ReadLengthPrefixed(&text))
+      return DataLoss("index: symbol ", number, " is malformed");
   }
   return text;
 }
@@ -321,8 +345,7 @@ absl::Status Reader::VisitValues(std::string_view name, std::string_view prefix,
   return absl::OkStatus();
 }
 
-absl::StatusOr<PostingsView> Reader::Postings(std::string_view name,
-                                              std::string_view value) const {
+absl::StatusOr<PostingsView> Reader::Postings(std::string_view name, std::string_view value) const {
   if (name.empty() && value.empty()) return AllPostings();
   const Rep::Name* const found = rep_->FindName(name);
   if (found == nullptr) return PostingsView();
@@ -379,10 +402,11 @@ absl::Status Reader::Rep::SeriesBody(uint64_t series, std::string_view* body) co
   if (offset < toc.series || offset >= limit) return Malformed(series, "outside of the series");
   ByteReader reader(bytes.substr(static_cast<size_t>(offset), static_cast<size_t>(limit - offset)));
   uint32_t checksum;
-  if (!reader.ReadLengthPrefixed(body) || !reader.ReadBig(&checksum)) {
+  if (!reader.ReadLengthPrefixed(body) || body->empty() || !reader.ReadBig(&checksum)) {
     return Malformed(series, "malformed length");
   }
-  if (options.check_sums && Crc32c(*body) != checksum) return Malformed(series, "checksum mismatch");
+  if (options.check_sums && Crc32c(*body) != checksum)
+    return Malformed(series, "checksum mismatch");
   return absl::OkStatus();
 }
 
@@ -407,11 +431,11 @@ absl::Status Reader::Rep::ReadChunks(uint64_t series, ByteReader* reader,
     uint64_t gap = 0;
     uint64_t duration;
     int64_t step = 0;
-    const bool whole =
-        i == 0 ? reader->ReadVarint(&chunk.min_time) && reader->ReadUvarint(&duration) &&
-                     reader->ReadUvarint(&chunk.reference)
-               : reader->ReadUvarint(&gap) && reader->ReadUvarint(&duration) &&
-                     reader->ReadVarint(&step);
+    const bool whole = i == 0 ? reader->ReadVarint(&chunk.min_time) &&
+                                    reader->ReadUvarint(&duration) &&
+                                    reader->ReadUvarint(&chunk.reference)
+                              : reader->ReadUvarint(&gap) && reader->ReadUvarint(&duration) &&
+                                    reader->ReadVarint(&step);
     if (!whole) return Malformed(series, "malformed chunk");
     if (i > 0) {
       chunk.min_time = static_cast<Timestamp>(static_cast<uint64_t>(before.max_time) + gap);

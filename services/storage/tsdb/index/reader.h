@@ -50,6 +50,15 @@ class Reader {
   // `bytes` is the whole file and must outlive the reader.
   static absl::StatusOr<std::unique_ptr<Reader>> Open(std::string_view bytes,
                                                       ReaderOptions options = {});
+  // For repair, where the index is damaged behind its symbols: needs only those (else DataLoss) and
+  // version 2. There are no postings then; series are found by trying every number of
+  // salvage_numbers(): the checksum tells where one is.
+  static absl::StatusOr<std::unique_ptr<Reader>> OpenForSalvage(std::string_view bytes);
+  struct Numbers {
+    uint64_t first = 0;
+    uint64_t end = 0;
+  };
+  Numbers salvage_numbers() const;
   ~Reader();
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;

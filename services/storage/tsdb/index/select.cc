@@ -10,8 +10,8 @@
 
 // A matcher is a set of values of its label, given by a condition that the empty value does not
 // meet: series with one of them are kept, or, where the matcher holds for the empty value, taken
-// out. Single values are looked up and intersected first, the shortest list leading. What is left of
-// conditions is then asked of each series, where few are left, or of each value, whose lists are
+// out. Single values are looked up and intersected first, the shortest list leading. What is left
+// of conditions is then asked of each series, where few are left, or of each value, whose lists are
 // united and remembered.
 namespace narthex::index {
 namespace {

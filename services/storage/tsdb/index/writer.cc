@@ -79,7 +79,8 @@ void EncodeChunks(std::span<const ChunkMeta> chunks, std::string* out) {
       AppendUvarint(out, static_cast<uint64_t>(chunk.min_time) -
                              static_cast<uint64_t>(chunks[i - 1].max_time));
     }
-    AppendUvarint(out, static_cast<uint64_t>(chunk.max_time) - static_cast<uint64_t>(chunk.min_time));
+    AppendUvarint(out,
+                  static_cast<uint64_t>(chunk.max_time) - static_cast<uint64_t>(chunk.min_time));
     if (i == 0) {
       AppendUvarint(out, chunk.reference);
     } else {
@@ -226,6 +227,10 @@ Writer::Writer(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 Writer::~Writer() = default;
 
 uint64_t Writer::series() const { return rep_->series; }
+uint32_t Writer::series_number(uint64_t place) const {
+  NARTHEX_CHECK(place < rep_->series_places.size());
+  return rep_->series_places[static_cast<size_t>(place)];
+}
 uint64_t Writer::size_bytes() const { return rep_->out->position() + rep_->waiting->position(); }
 
 absl::Status Writer::Rep::CheckOrder(std::span<const LabelView> labels,
@@ -241,8 +246,8 @@ absl::Status Writer::Rep::CheckOrder(std::span<const LabelView> labels,
   }
   for (size_t i = 0; i < chunks.size(); ++i) {
     if (chunks[i].max_time < chunks[i].min_time) {
-      return InvalidArgument("a chunk that ends at ", chunks[i].max_time,
-                             " before it begins at ", chunks[i].min_time);
+      return InvalidArgument("a chunk that ends at ", chunks[i].max_time, " before it begins at ",
+                             chunks[i].min_time);
     }
     if (i > 0 && chunks[i].min_time <= chunks[i - 1].max_time) {
       return InvalidArgument("a chunk from ", chunks[i].min_time, " behind one to ",
@@ -347,7 +352,8 @@ absl::Status Writer::Rep::WriteSymbols() {
   uint64_t size = sizeof(uint32_t);
   for (const uint32_t text : order) size += LengthPrefixedSize(texts.Text(text));
   if (size > std::numeric_limits<uint32_t>::max()) {
-    return ResourceExhausted("index: the symbols take ", size, " bytes, more than the format holds");
+    return ResourceExhausted("index: the symbols take ", size,
+                             " bytes, more than the format holds");
   }
   AppendBig(&bytes, static_cast<uint32_t>(size));
   NARTHEX_RETURN_IF_ERROR(out->Append(bytes));
@@ -408,8 +414,7 @@ absl::Status Writer::Rep::WritePostings(const Pace& pace) {
     uint64_t postings = 0;
     do {
       postings += name_postings[names[end++]];
-    } while (end < names.size() &&
-             postings + name_postings[names[end]] <= options.postings_batch);
+    } while (end < names.size() && postings + name_postings[names[end]] <= options.postings_batch);
     NARTHEX_RETURN_IF_ERROR(WriteNames(std::span(names).subspan(begin, end - begin), pace));
     begin = end;
   }
@@ -484,8 +489,8 @@ absl::Status Writer::Rep::ForEachTableLine(const Visit& visit) const {
 absl::Status Writer::Rep::WriteTable(const Pace& pace) {
   table_start = out->position();
   uint64_t size = sizeof(uint32_t);
-  NARTHEX_RETURN_IF_ERROR(ForEachTableLine(
-      [&size](std::string_view name, std::string_view value, uint64_t offset) {
+  NARTHEX_RETURN_IF_ERROR(
+      ForEachTableLine([&size](std::string_view name, std::string_view value, uint64_t offset) {
         size += 1 + LengthPrefixedSize(name) + LengthPrefixedSize(value) + UvarintSize(offset);
         return absl::OkStatus();
       }));

@@ -47,6 +47,9 @@ class Writer {
   absl::Status Finish(const Pace& pace);
 
   uint64_t series() const;
+  // The number that the series of that Add() (from 0 on) has in the index. REQUIRES: Finish() was
+  // OK, place < series().
+  uint32_t series_number(uint64_t place) const;
   uint64_t size_bytes() const;  // Written so far, into both files.
 
  private:
