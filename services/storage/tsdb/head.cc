@@ -73,6 +73,7 @@ Head::LogMoment Head::CurrentLogMoment() const {
   moment.position = log_->position();
   moment.session = session_;
   moment.next_reference = next_reference_;
+  moment.truncation = truncation_;
   for (const auto& [id, sender] : senders_) moment.senders.emplace_back(id, sender->applied);
   return moment;
 }

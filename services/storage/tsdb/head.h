@@ -116,6 +116,7 @@ class Head {
     uint64_t session = 0;
     uint64_t next_reference = 1;
     std::vector<std::pair<std::string, uint64_t>> senders;  // What each is at.
+    std::optional<wal::Truncation> truncation;              // The last.
   };
   // REQUIRES: StartAppending() has returned OK.
   LogMoment CurrentLogMoment() const;

@@ -14,6 +14,7 @@
 #include "lib/model/histogram.h"
 #include "lib/model/metadata.h"
 #include "lib/model/timestamp.h"
+#include "lib/storage/select_frame.h"
 #include "services/storage/tsdb/head.h"
 
 namespace narthex::tsdb {
@@ -31,6 +32,8 @@ struct SeriesImage {
   Timestamp open_min_time = 0;
   Timestamp cut_at = 0;
   std::string open_bytes;
+  // Intervals of which samples are deleted, sorted.
+  std::vector<storage::DeletedInterval> deleted;
 };
 
 // Fills a head from what is on the disk, before anybody appends or reads: series first, then what
