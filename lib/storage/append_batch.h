@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "lib/labels/labels.h"
+#include "lib/model/exemplar.h"
 #include "lib/model/histogram.h"
 #include "lib/model/metadata.h"
 #include "lib/model/timestamp.h"
@@ -18,13 +19,18 @@
 // little-endian or LEB128.
 //
 //   u8 version = 1, then sections: uv tag, uv length, bytes. A reader refuses a batch with a
-//   section it does not know. tag 1 base:        sv timestamp_ms (the one timestamp of the batch)
-//   tag 2 refs:        uv n, n x sv (ref - previous ref); ref 0 takes the next definition
-//   tag 3 values:      n x f64
-//   tag 4 definitions: uv count, count x (uv series number, uv label count, label count x (str
-//   name, str value)) tag 5 timestamps:  n x sv (timestamp - base); present when some sample has
-//   its own timestamp tag 6 start_timestamps, tag 7 histograms, tag 8 exemplars, tag 9 metadata:
-//   their columns, when those features send them
+//   section it does not know.
+//   1 base              sv timestamp_ms (the one timestamp of the batch)
+//   2 refs              uv n, n x sv (ref - previous ref); ref 0 takes the next definition
+//   3 values            n x f64
+//   4 definitions       uv count, count x (uv series number, uv label count, label count x (str
+//                       name, str value))
+//   5 timestamps        n x sv (timestamp - base); when some sample has its own timestamp
+//   6 start timestamps  n x sv (start - previous start), 0 is none; when some sample has one
+//   7 histograms        uv count, count x (uv index - previous index, u8 kind, histogram)
+//   8 exemplars         uv count, count x (uv index - previous index, sv timestamp - base, f64
+//                       value, uv label count, label count x (str name, str value))
+//   9 metadata          uv count, count x (uv index - previous index, u8 type, str help, str unit)
 namespace narthex::storage {
 
 using SeriesRef = uint64_t;  // Of a storage node, valid within its reference space. 0 is none.
@@ -40,13 +46,31 @@ class AppendBatchWriter {
   // A sample of a series that the receiver must learn; it answers with the reference for `number`.
   void AddWithDefinition(SeriesNumber number, const Labels& labels, Timestamp timestamp,
                          double value);
+
+  // What belongs to the sample that was added last, each at most once but exemplars. A histogram
+  // stands in place of the value, which is best its sum: a receiver sees staleness there. 0 is no
+  // start timestamp. REQUIRES: size() > 0.
+  void SetHistogram(const Histogram& histogram);
+  void SetHistogram(const FloatHistogram& histogram);
+  void SetStartTimestamp(Timestamp start);
+  void AddExemplar(const Exemplar& exemplar);
+  void SetMetadata(const Metadata& metadata);
+
   size_t size() const { return values_.size(); }
   // Bytes of the finished batch, about.
   size_t size_bytes() const;
   std::string Finish() const;
 
  private:
+  // The entries of a section that name samples by their index.
+  struct Entries {
+    std::string bytes;
+    uint64_t count = 0;
+    size_t index = 0;  // Of the last one.
+  };
   void AddColumns(SeriesRef ref, Timestamp timestamp, double value);
+  // Starts an entry for the last sample, and returns what it is appended to.
+  std::string* AddEntry(Entries* entries);
 
   Timestamp base_ = 0;
   bool own_timestamps_ = false;
@@ -55,6 +79,10 @@ class AppendBatchWriter {
   std::vector<Timestamp> timestamps_;
   std::string definitions_;
   uint64_t definition_count_ = 0;
+  std::vector<Timestamp> start_timestamps_;  // Empty, or as many as there are values.
+  Entries histograms_;
+  Entries exemplars_;
+  Entries metadata_;
 };
 
 // A decoded batch. The columns are parallel; `definitions` are taken in order by the samples whose
@@ -66,7 +94,8 @@ struct AppendBatch {
         labels;  // Sorted, checked: unique, no empty values. Views into the decoded bytes.
   };
   // Histograms, exemplars and metadata belong to the sample at `index`: to its series, and a
-  // histogram stands in place of its value. Each list is in order of index.
+  // histogram stands in place of its value. Each list is in order of index. Histograms are as they
+  // were sent: whoever stores one looks at Validate() first, and refuses that sample alone.
   struct HistogramEntry {
     size_t index = 0;
     bool is_float = false;
@@ -77,7 +106,7 @@ struct AppendBatch {
     size_t index = 0;
     Timestamp timestamp = 0;
     double value = 0;
-    std::vector<LabelView> labels;
+    std::vector<LabelView> labels;  // Sorted, checked, as those of a definition.
   };
   struct MetadataEntry {
     size_t index = 0;

@@ -43,6 +43,112 @@ TEST_CASE("an append batch has the bytes of append_batch.md") {
         "05 03 00 00 0a");
 }
 
+Histogram SampleHistogram() {
+  Histogram histogram;
+  histogram.schema = 1;
+  histogram.zero_threshold = 0.5;
+  histogram.zero_count = 2;
+  histogram.count = 7;
+  histogram.sum = 3;
+  histogram.positive_spans = {{-1, 1}, {2, 1}};
+  histogram.positive_deltas = {3, -1};
+  return histogram;
+}
+
+FloatHistogram SampleFloatHistogram() {
+  FloatHistogram histogram;
+  histogram.schema = kCustomBucketsSchema;
+  histogram.count = 1.5;
+  histogram.sum = 4;
+  histogram.positive_spans = {{1, 1}};
+  histogram.positive_buckets = {1.5};
+  histogram.custom_values = {1, 2};
+  return histogram;
+}
+
+// One with every section.
+std::string FullBatch() {
+  AppendBatchWriter writer;
+  writer.Clear(1000);
+  writer.Add(1, 1000, 1);
+  writer.SetMetadata({MetricType::kCounter, "Requests.", "seconds"});
+  writer.Add(2, 1000, 3);
+  writer.SetStartTimestamp(900);
+  writer.SetHistogram(SampleHistogram());
+  writer.AddExemplar({Labels({{"id", "a"}}), 999, 0.5});
+  writer.AddExemplar({Labels(), 1000, 2});
+  writer.AddWithDefinition(3, Labels({{"n", "v"}}), 1001, 4);
+  writer.SetStartTimestamp(900);
+  writer.SetHistogram(SampleFloatHistogram());
+  writer.Add(4, 1000, 5);
+  writer.AddExemplar({Labels({{"id", "b"}}), 1000, 1});
+  writer.SetMetadata({MetricType::kGauge, "", ""});
+  return writer.Finish();
+}
+
+TEST_CASE(
+    "start timestamps, histograms, exemplars and metadata have the bytes of append_batch.md") {
+  const std::string bytes = FullBatch();
+  const size_t start = ToHex(bytes).find("06 06 ");
+  REQUIRE(start != std::string::npos);
+  CHECK(ToHex(bytes).substr(start) ==
+        "06 06 00 88 0e 00 87 0e "
+        "07 64 02 "
+        "01 00 00 02 3f e0 00 00 00 00 00 00 02 07 40 08 00 00 00 00 00 00 "
+        "02 01 01 04 01 00 02 06 01 00 "
+        "01 01 00 69 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 3f f8 00 00 00 00 00 00 "
+        "40 10 00 00 00 00 00 00 01 02 01 00 01 3f f8 00 00 00 00 00 00 00 "
+        "02 3f f0 00 00 00 00 00 00 40 00 00 00 00 00 00 00 "
+        "08 2c 03 "
+        "01 01 00 00 00 00 00 00 e0 3f 01 02 69 64 01 61 "
+        "00 00 00 00 00 00 00 00 00 40 00 "
+        "02 00 00 00 00 00 00 00 f0 3f 01 02 69 64 01 62 "
+        "09 19 02 "
+        "00 01 09 52 65 71 75 65 73 74 73 2e 07 73 65 63 6f 6e 64 73 "
+        "03 02 00 00");
+}
+
+TEST_CASE("start timestamps, histograms, exemplars and metadata come back") {
+  const std::string bytes = FullBatch();
+  AppendBatch batch;
+  // Decoded over another one, of which nothing stays.
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(DecodeAppendBatch(bytes, &batch).ok());
+    CHECK(batch.start_timestamps == std::vector<Timestamp>{0, 900, 900, 0});
+    REQUIRE(batch.histograms.size() == 2);
+    CHECK(batch.histograms[0].index == 1);
+    CHECK_FALSE(batch.histograms[0].is_float);
+    CHECK(Same(batch.histograms[0].histogram, SampleHistogram()));
+    CHECK(batch.histograms[1].index == 2);
+    CHECK(batch.histograms[1].is_float);
+    CHECK(Same(batch.histograms[1].float_histogram, SampleFloatHistogram()));
+    REQUIRE(batch.exemplars.size() == 3);
+    CHECK(batch.exemplars[0].index == 1);
+    CHECK(batch.exemplars[0].timestamp == 999);
+    CHECK(batch.exemplars[0].value == 0.5);
+    CHECK(batch.exemplars[0].labels == std::vector<LabelView>{{"id", "a"}});
+    CHECK(batch.exemplars[1].index == 1);
+    CHECK(batch.exemplars[1].labels.empty());
+    CHECK(batch.exemplars[2].index == 3);
+    REQUIRE(batch.metadata.size() == 2);
+    CHECK(batch.metadata[0].index == 0);
+    CHECK(batch.metadata[0].type == MetricType::kCounter);
+    CHECK(batch.metadata[0].help == "Requests.");
+    CHECK(batch.metadata[0].unit == "seconds");
+    CHECK(batch.metadata[1].index == 3);
+    CHECK(batch.metadata[1].type == MetricType::kGauge);
+  }
+  AppendBatchWriter writer;
+  writer.Clear(5);
+  writer.Add(1, 5, 1);
+  const std::string plain = writer.Finish();
+  REQUIRE(DecodeAppendBatch(plain, &batch).ok());
+  CHECK(batch.start_timestamps.empty());
+  CHECK(batch.histograms.empty());
+  CHECK(batch.exemplars.empty());
+  CHECK(batch.metadata.empty());
+}
+
 TEST_CASE("an append batch decodes to what was written") {
   const std::string bytes = SampleBatch();
   AppendBatch batch;
@@ -131,8 +237,20 @@ TEST_CASE("every truncation of a batch is refused") {
   }
 }
 
+TEST_CASE("every truncation of a batch with all sections is refused, but where one ends") {
+  const std::string bytes = FullBatch();
+  AppendBatch batch;
+  size_t sound = 0;
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    const std::vector<char> cut(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
+    if (DecodeAppendBatch({cut.data(), cut.size()}, &batch).ok()) ++sound;
+  }
+  // Without the last one to five of the five sections that may be missing.
+  CHECK(sound == 5);
+}
+
 TEST_CASE("a batch with any bit flipped decodes to something sound or is refused") {
-  const std::string bytes = SampleBatch();
+  const std::string bytes = GENERATE(SampleBatch(), FullBatch());
   AppendBatch batch;
   for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
     std::vector<char> flipped(bytes.begin(), bytes.end());
@@ -142,6 +260,10 @@ TEST_CASE("a batch with any bit flipped decodes to something sound or is refused
     CHECK((batch.timestamps.empty() || batch.timestamps.size() == batch.refs.size()));
     CHECK(static_cast<size_t>(std::count(batch.refs.begin(), batch.refs.end(), 0)) ==
           batch.definitions.size());
+    CHECK((batch.start_timestamps.empty() || batch.start_timestamps.size() == batch.refs.size()));
+    for (const auto& entry : batch.histograms) CHECK(entry.index < batch.refs.size());
+    for (const auto& entry : batch.exemplars) CHECK(entry.index < batch.refs.size());
+    for (const auto& entry : batch.metadata) CHECK(entry.index < batch.refs.size());
   }
 }
 
@@ -156,6 +278,7 @@ TEST_CASE("malformed batches are refused with section and offset") {
   const std::string empty = base + Section(2, {"\0", 1}) + Section(3, "");
   const std::string one_definition =
       base + Section(2, "\1" + std::string(1, '\0')) + Section(3, std::string(8, '\0'));
+  const std::string one_sample = base + Section(2, "\1\2") + Section(3, std::string(8, '\0'));
   const auto definition = [&](std::string_view content) {
     return one_definition + Section(4, content);
   };
@@ -163,8 +286,8 @@ TEST_CASE("malformed batches are refused with section and offset") {
       {"", "append batch: empty"},
       {"\x02", "append batch: version 2"},
       {base, "a required section is missing"},
-      {empty + Section(6, ""),
-       "section unknown (6) at offset 9: a section that this version does not know"},
+      {empty + Section(10, ""),
+       "section unknown (10) at offset 9: a section that this version does not know"},
       {empty + Section(70, ""),
        "section unknown (70) at offset 9: a section that this version does not know"},
       {empty + Section(3, ""),
@@ -187,6 +310,28 @@ TEST_CASE("malformed batches are refused with section and offset") {
       {definition("\x7f\1\1\1n\1v"), "the count is larger than the section"},
       {base + Section(2, "\1\2") + Section(3, std::string(8, '\0')) + Section(5, ""),
        "fewer timestamps than references"},
+      {one_sample + Section(6, ""), "fewer start timestamps than references"},
+      {one_sample + Section(6, {"\0\0", 2}), "bytes are left over"},
+      {one_sample + Section(7, ""), "no count"},
+      {one_sample + Section(7, "\1"), "the count is larger than the section"},
+      {one_sample + Section(7, "\1\1" + std::string(40, '\0')), "an index behind the last sample"},
+      {one_sample + Section(7, {"\1\0\2"
+                                "12345678901234567890123456",
+                                29}),
+       "an unknown kind of histogram"},
+      {one_sample + Section(7, {"\1\0\0\7"
+                                "1234567890123456789012345",
+                                29}),
+       "a malformed histogram"},
+      {one_sample + Section(8, {"\1\0\0"
+                                "12345678\1",
+                                12}),
+       "a label count is larger than the section"},
+      {one_sample + Section(8, "\1\1" + std::string(20, '\0')), "an index behind the last sample"},
+      {one_sample + Section(9, {"\1\0\x08\0\0", 5}), "an unknown metric type"},
+      {one_sample + Section(9, {"\1\0\1\0\1", 5}), "ends within metadata"},
+      {one_sample + Section(9, {"\2\0\1\0\0\0\1\0\0", 9}), "two entries for one sample"},
+      {empty + Section(9, {"\1\0\1\0\0", 5}), "an index behind the last sample"},
   };
   AppendBatch batch;
   for (const auto& [bytes, message] : cases) {
