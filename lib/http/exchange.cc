@@ -276,10 +276,11 @@ class Responder::HttplibServer : public httplib::Server {
       return;
     }
     if (is_stream) {
-      response_.stream([this](std::string_view piece) {
+      const bool whole = response_.stream([this](std::string_view piece) {
         response_.body.append(piece);
         return !*exchange_->aborted;
       });
+      if (!whole) exchange_->broken = true;
     }
     if (gzip) response_.body = GzipCompress(response_.body);
     response_bytes_ = response_.body.size();
@@ -325,7 +326,10 @@ class Responder::HttplibServer : public httplib::Server {
       return !exchange_->broken;
     });
     try {
-      response_.stream([&pieces](std::string_view piece) { return pieces.Write(piece); });
+      if (!response_.stream([&pieces](std::string_view piece) { return pieces.Write(piece); })) {
+        exchange_->broken = true;
+        return false;
+      }
     } catch (const std::exception& error) {
       // The head is on its way already, so breaking off is all that can tell the client.
       logger_.Error("streaming handler failed", {{"route", route_}, {"err", error.what()}});

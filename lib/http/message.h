@@ -66,7 +66,8 @@ struct ServerResponse {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   // When set, `body` is ignored and the answer is chunked: called once on the worker's thread.
-  std::function<void(const BodySink&)> stream;
+  // False breaks the connection off, which is all that can tell a client of an error by then.
+  std::function<bool(const BodySink&)> stream;
 
   static ServerResponse Text(int status, std::string_view text);
   static ServerResponse Json(int status, std::string json);

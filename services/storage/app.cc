@@ -53,6 +53,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   endpoints.logger = e.logger.With({{"component", "remote"}});
   endpoints.registry = e.registry;
   app->endpoints_ = std::make_unique<storage_remote::Endpoints>(endpoints);
+  app->endpoints_->Apply(app->config_);
   app->endpoints_->AddRoutes(&app->router_);
 
   service::OpsOptions ops;
@@ -121,6 +122,8 @@ absl::Status App::LoadConfig() {
                    {{"section", section}})
         ->Set(1);
   }
+  config_ = loaded.config;
+  if (endpoints_ != nullptr) endpoints_->Apply(config_);
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "lib/config/prometheus_config.h"
 #include "lib/http/router.h"
 #include "lib/http/server.h"
 #include "lib/rpc/server.h"
@@ -53,6 +54,7 @@ class App {
   const service::Env env_;
   service::ReloadMetrics reload_metrics_;
   std::set<std::string> unused_sections_;  // Warned of already. By Create() and Reload() only.
+  config::PrometheusConfig config_;        // The last that was good. Likewise.
   std::unique_ptr<tsdb::Db> db_;
   std::unique_ptr<DbMetrics> db_metrics_;
   std::unique_ptr<StorageService> service_;

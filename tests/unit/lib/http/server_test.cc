@@ -49,16 +49,25 @@ struct Fixture {
       ServerResponse response;
       response.stream = [](const BodySink& sink) {
         for (int i = 0; i < 10000; ++i) {
-          if (!sink(StrCat("line ", i, "\n"))) return;
+          if (!sink(StrCat("line ", i, "\n"))) return false;
         }
+        return true;
       };
       return response;
     });
     router.Handle("GET", "/stream_throw", [](const ServerRequest&) {
       ServerResponse response;
-      response.stream = [](const BodySink& sink) {
+      response.stream = [](const BodySink& sink) -> bool {
         sink(std::string(100000, 'x'));
         throw std::runtime_error("half way");
+      };
+      return response;
+    });
+    router.Handle("GET", "/stream_break", [](const ServerRequest&) {
+      ServerResponse response;
+      response.stream = [](const BodySink& sink) {
+        sink(std::string(100000, 'x'));
+        return false;
       };
       return response;
     });
@@ -68,6 +77,7 @@ struct Fixture {
         while (sink(std::string(1000, 'x'))) {
         }
         ++ended;
+        return true;
       };
       return response;
     });
@@ -352,6 +362,9 @@ TEST_CASE("A stream that fails half way is visibly incomplete") {
   RawConnection connection = RawConnection::Connect(fixture.server->port());
   connection.Send("GET /stream_throw HTTP/1.1\r\nHost: x\r\n\r\n");
   CHECK(Unchunk(BodyOf(connection.ReadToEnd())) == "broken");
+  RawConnection breaks = RawConnection::Connect(fixture.server->port());
+  breaks.Send("GET /stream_break HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(Unchunk(BodyOf(breaks.ReadToEnd())) == "broken");
   CHECK(BodyOf(fixture.Get("/hello")) == "hello");
 }
 
