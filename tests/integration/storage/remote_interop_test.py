@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Remote write and remote read between us and the real Prometheus: it sends to us what it scrapes, and another one without data of its own
+answers queries by reading from us. Both must say the same."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suite"))
+from harness import Process, bin_dir, fetch, free_port, peer, run_cases, wait_for  # noqa: E402
+
+
+class Target:
+    """A page whose values depend on how often it was asked. Series come and go, values are of all kinds."""
+
+    def __init__(self):
+        owner = self
+        self.scrapes = 0
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                owner.scrapes += 1
+                body = owner.page(owner.scrapes).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @staticmethod
+    def page(n):
+        lines = ["# TYPE steps counter", f"steps_total {n}", f"special{{of=\"nan\"}} {'NaN' if n % 2 else n}",
+                 f"special{{of=\"inf\"}} {'+Inf' if n % 3 else '-Inf'}", f"special{{of=\"tiny\"}} {n}e-300",
+                 f"special{{of=\"ünïcode \\\"quoted\\\" \\\\ slash\"}} {n / 7}"]
+        lines += [f'wide{{series="{i}", parity="{i % 2}"}} {i * n + (n % 5) / 3}' for i in range(60)]
+        if n % 6 < 3:
+            lines.append(f"comes_and_goes {n}")
+        lines += [f'seconds_bucket{{le="{le}"}} {n * k}' for k, le in enumerate(("0.1", "1", "+Inf"), 1)]
+        return "\n".join(lines) + "\n"
+
+    def close(self):
+        self.server.shutdown()
+
+
+class Prometheus:
+    def __init__(self, directory, name, config, *flags):
+        self.port = free_port()
+        path = os.path.join(directory, name + ".yml")
+        with open(path, "w") as f:
+            f.write(config)
+        self.process = Process(
+            [peer("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={os.path.join(directory, name)}",
+             f"--web.listen-address=127.0.0.1:{self.port}", *flags], os.path.join(directory, name + ".log"))
+        wait_for("Prometheus", lambda: fetch(f"http://127.0.0.1:{self.port}/-/ready")[0] == 200, 60)
+
+    def ask(self, path, **params):
+        status, body = fetch(f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(params, doseq=True)}", timeout=60)
+        return status, json.loads(body)
+
+
+class Storage:
+    def __init__(self, directory, config=None):
+        self.port, grpc = free_port(), free_port()
+        command = [os.path.join(bin_dir(), "narthex-storage"), f"--storage.path={os.path.join(directory, 'ours')}",
+                   f"--web.listen-address=127.0.0.1:{self.port}", f"--grpc.listen-address=127.0.0.1:{grpc}"]
+        if config:
+            path = os.path.join(directory, "ours.yml")
+            with open(path, "w") as f:
+                f.write(config)
+            command.append(f"--config.file={path}")
+        self.process = Process(command, os.path.join(directory, "ours.log"))
+        wait_for("storage", lambda: fetch(f"http://127.0.0.1:{self.port}/-/ready")[0] == 200, 60)
+
+    def metric(self, name):
+        for line in fetch(f"http://127.0.0.1:{self.port}/metrics")[1].splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        return 0.0
+
+
+def with_directory(case):
+    def run():
+        if peer("prometheus") is None:
+            return
+        directory = tempfile.mkdtemp(prefix="narthex-remote-")
+        try:
+            case(directory)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+    run.__name__, run.__doc__ = case.__name__, case.__doc__
+    return run
+
+
+QUERIES = ['{job="t"}[1h]', 'steps_total', 'wide{parity="1"}[1h]', 'special{of=~"n.*|t.+"}[1h]', 'special{of!="nan",of!~"i.*"}[1h]',
+           'comes_and_goes[1h]', 'seconds_bucket{le="+Inf"}[1h]', '{__name__=~"w.*",series=~"1[0-9]"}[1h]', 'absent_metric', 'wide{series="none"}',
+           'sum by (parity) (rate(wide[20s]))', 'topk(3, wide)', 'up{job="t"}[1h]']
+
+
+def value_of(answer):
+    assert answer["status"] == "success", answer
+    result = answer["data"]["result"]
+    return sorted((json.dumps(r["metric"], sort_keys=True), r.get("value"), r.get("values")) for r in result)
+
+
+@with_directory
+def what_prometheus_sends_is_what_another_reads(directory):
+    """a real Prometheus writes to us what it scrapes; another one reads it from us and answers the same queries with the same samples"""
+    target = Target()
+    storage = Storage(directory)
+    url = f"http://127.0.0.1:{storage.port}/api/v1"
+    writer = Prometheus(directory, "writer", f"""
+global: {{scrape_interval: 500ms}}
+scrape_configs:
+- job_name: t
+  static_configs: [{{targets: ["127.0.0.1:{target.port}"]}}]
+remote_write:
+- url: {url}/write
+  send_exemplars: true
+  queue_config: {{batch_send_deadline: 200ms}}
+""")
+    reader = Prometheus(directory, "reader", f"""
+remote_read:
+- url: {url}/read
+  read_recent: true
+""")
+    wait_for("scrapes", lambda: target.scrapes >= 24, 60)
+    end = time.time() - 2
+    wait_for("samples", lambda: storage.metric("narthex_storage_remote_write_samples_total") >= 70 * 20, 30)
+    for query in QUERIES:
+        theirs, ours = writer.ask("query", query=query, time=f"{end:.3f}"), reader.ask("query", query=query, time=f"{end:.3f}")
+        assert theirs[0] == ours[0] == 200, (query, theirs, ours)
+        expected, got = value_of(theirs[1]), value_of(ours[1])
+        assert expected == got, (query, str(expected)[:800], str(got)[:800])
+        if query.startswith("{job"):
+            assert len(got) >= 70 and sum(len(r[2]) for r in got) > 1000, len(got)
+    params = {"query": "rate(wide[5s])", "start": f"{end - 10:.3f}", "end": f"{end:.3f}", "step": "1"}
+    theirs, ours = writer.ask("query_range", **params), reader.ask("query_range", **params)
+    assert value_of(theirs[1]) == value_of(ours[1]) and len(value_of(ours[1])) == 60
+    theirs, ours = writer.ask("labels"), reader.ask("labels")
+    assert set(ours[1]["data"]) <= set(theirs[1]["data"])
+    log = open(os.path.join(directory, "writer.log"), errors="replace").read()
+    for word in ("non-recoverable error", "Failed to send batch", "server returned HTTP status"):
+        assert word not in log, [line for line in log.splitlines() if word in line][:3]
+    target.close()
+    writer.process.kill()
+    reader.process.kill()
+    storage.process.kill(15)
+
+
+@with_directory
+def external_labels_belong_to_what_leaves(directory):
+    """a reader sees the external labels of our configuration, may ask by them, and gets nothing for others"""
+    target = Target()
+    storage = Storage(directory, "global: {external_labels: {node: a, job: hidden}}\n")
+    url = f"http://127.0.0.1:{storage.port}/api/v1"
+    writer = Prometheus(directory, "writer", f"""
+global: {{scrape_interval: 500ms}}
+scrape_configs:
+- job_name: t
+  static_configs: [{{targets: ["127.0.0.1:{target.port}"]}}]
+remote_write: [{{url: "{url}/write", queue_config: {{batch_send_deadline: 200ms}}}}]
+""")
+    reader = Prometheus(directory, "reader", f'remote_read: [{{url: "{url}/read", read_recent: true}}]\n')
+    wait_for("samples", lambda: storage.metric("narthex_storage_remote_write_samples_total") >= 300, 60)
+    time_of = f"{time.time():.3f}"
+    got = value_of(reader.ask("query", query='steps_total{node="a"}', time=time_of)[1])
+    assert len(got) == 1 and '"node": "a"' in got[0][0] and '"job": "t"' in got[0][0], got
+    assert value_of(reader.ask("query", query='steps_total{node="b"}', time=time_of)[1]) == []
+    for process in (writer.process, reader.process, storage.process):
+        process.kill(15)
+    target.close()
+
+
+@with_directory
+def a_sender_waits_for_us(directory):
+    """what is written while we are down arrives when we are back, and a restart in the middle loses and doubles nothing"""
+    target = Target()
+    storage = Storage(directory)
+    port = storage.port
+    writer = Prometheus(directory, "writer", f"""
+global: {{scrape_interval: 500ms}}
+scrape_configs:
+- job_name: t
+  static_configs: [{{targets: ["127.0.0.1:{target.port}"]}}]
+remote_write: [{{url: "http://127.0.0.1:{port}/api/v1/write", queue_config: {{batch_send_deadline: 100ms, max_backoff: 200ms}}}}]
+""")
+    wait_for("samples", lambda: storage.metric("narthex_storage_remote_write_samples_total") >= 300, 60)
+    storage.process.kill(9)
+    seen = target.scrapes
+    wait_for("scrapes without us", lambda: target.scrapes >= seen + 6, 30)
+    storage.process = Process(storage.process.command, os.path.join(directory, "ours2.log"))
+    seen = target.scrapes
+    wait_for("scrapes with us again", lambda: target.scrapes >= seen + 6, 30)
+    end = time.time() - 2
+    reader = Prometheus(directory, "reader", f'remote_read: [{{url: "http://127.0.0.1:{port}/api/v1/read", read_recent: true}}]\n')
+    query = '{job="t",__name__!="scrape_duration_seconds"}[1h]'
+    expected = value_of(writer.ask("query", query=query, time=f"{end:.3f}")[1])
+
+    def same():
+        return value_of(reader.ask("query", query=query, time=f"{end:.3f}")[1]) == expected
+    wait_for("the same answer", same, 20)
+    for process in (writer.process, reader.process, storage.process):
+        process.kill(15)
+    target.close()
+
+
+if __name__ == "__main__":
+    run_cases([what_prometheus_sends_is_what_another_reads, external_labels_belong_to_what_leaves, a_sender_waits_for_us])
