@@ -12,7 +12,7 @@ Head::Head(const HeadOptions& options, Clock* clock)
     : options_(options),
       clock_(clock),
       chunk_files_(options.chunk_files),
-      table_(options.chunks),
+      table_(options.chunks, &chunk_files_),
       index_(&table_),
       // Microseconds grow faster than batches come, so revisions of a later run are above these.
       changes_(static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(clock->Now())))),
@@ -168,10 +168,10 @@ void Head::ApplyLocked(const std::vector<Accepted>& accepted) {
   Timestamp newest = kMinTimestamp;
   for (size_t i = 0; i < accepted.size(); ++i) {
     if (i + kAhead < accepted.size()) {
-      table_.PrefetchTail(accepted[i + kAhead].slot);
+      writer_.PrefetchTail(accepted[i + kAhead].slot);
     }
     const Accepted& sample = accepted[i];
-    table_.Append(sample.slot, sample.timestamp, sample.value, batch, seen_by_all);
+    writer_.Append(sample.slot, sample.timestamp, sample.value, batch, seen_by_all);
     oldest = std::min(oldest, sample.timestamp);
     newest = std::max(newest, sample.timestamp);
   }
@@ -179,6 +179,7 @@ void Head::ApplyLocked(const std::vector<Accepted>& accepted) {
   if (newest > max_time()) max_time_.store(newest, std::memory_order_relaxed);
   counters_.samples_appended.fetch_add(accepted.size(), std::memory_order_relaxed);
   isolation_.Commit(batch);
+  chunk_files_.FlushIfFull();
   changes_.Add(oldest, ToTimestamp(clock_->Now()));
 }
 

@@ -250,6 +250,7 @@ class Head {
   HeadChunks chunk_files_;
   SeriesTable table_;  // Changed under append_mu_.
   SeriesIndex index_;
+  SeriesWriter writer_ ABSL_GUARDED_BY(append_mu_){&table_};
   mutable Isolation isolation_;
   ChangeLog changes_;
   HeadCounters counters_;

@@ -245,7 +245,6 @@ ChunkPlace HeadChunks::Append(const HeadChunk& chunk) {
   const size_t size = kFixedSize + length_size + chunk.bytes.size() + kChecksumSize;
   MutexLock lock(&mu_);
   if (cut_ || files_.back()->size + size > options_.file_size_bytes) {
-    if (!files_.empty() && fs_ != nullptr) FlushLocked().IgnoreError();
     StartFileLocked();
   }
   File* const file = files_.back().get();
@@ -264,8 +263,6 @@ ChunkPlace HeadChunks::Append(const HeadChunk& chunk) {
   out += chunk.bytes.size();
   StoreBig(out, Crc32c({record, size - kChecksumSize}));
   ++file->holders;
-  // A write that fails is counted, and tried again with the next.
-  if (fs_ != nullptr && buffered_bytes_ >= options_.buffer_bytes) FlushLocked().IgnoreError();
   return uint64_t{file->number} << 32 | offset;
 }
 

@@ -108,7 +108,14 @@ class HeadChunks {
                                   ChunkPlace scan_from = 0);
 
   // Keeps a chunk, with one holder. `chunk.place` is ignored. The chunks of a series come in order.
+  // Writes nothing: whoever appends calls FlushIfFull() when it holds no lock that readers want.
   ChunkPlace Append(const HeadChunk& chunk);
+  // Writes what waits when it is a buffer full. A write that fails is counted and tried again.
+  void FlushIfFull() {
+    if (buffered_bytes_.load(std::memory_order_relaxed) >= options_.buffer_bytes) {
+      Flush().IgnoreError();
+    }
+  }
   // One more holder of a chunk; false when no file has the place.
   bool Hold(ChunkPlace place);
   // Where the next chunk goes: all chunks are before it.
@@ -179,7 +186,7 @@ class HeadChunks {
   std::deque<std::unique_ptr<File>> files_ ABSL_GUARDED_BY(mu_);  // Numbers ascend by one.
   uint32_t next_number_ ABSL_GUARDED_BY(mu_) = 1;
   bool cut_ ABSL_GUARDED_BY(mu_) = true;
-  size_t buffered_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  std::atomic<size_t> buffered_bytes_{0};  // Changed under mu_.
 
   HeadChunksCounters counters_;  // Synchronise themselves.
 };

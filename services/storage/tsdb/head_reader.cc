@@ -10,7 +10,7 @@ namespace narthex::tsdb {
 absl::StatusOr<bool> HeadReader::ReadNewest(Slot slot, Timestamp min_time, Timestamp max_time,
                                             SeriesChunks* scratch, SampleBuffer* buffer,
                                             Timestamp* timestamp, double* value) const {
-  if (head_->table().NewestSample(slot, max_time, visible_, timestamp, value)) {
+  if (head_->table().NewestSample(slot, max_time, reader_.visible, timestamp, value)) {
     return *timestamp >= min_time;
   }
   if (!ReadChunks(slot, min_time, max_time, scratch)) return false;

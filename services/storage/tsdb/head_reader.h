@@ -23,8 +23,8 @@ namespace narthex::tsdb {
 class HeadReader {
  public:
   // `head` must outlive the reader.
-  explicit HeadReader(const Head* head) : head_(head), visible_(head->isolation().BeginRead()) {}
-  ~HeadReader() { head_->isolation().EndRead(visible_); }
+  explicit HeadReader(const Head* head) : head_(head), reader_(head->isolation().BeginRead()) {}
+  ~HeadReader() { head_->isolation().EndRead(reader_); }
   HeadReader(const HeadReader&) = delete;
   HeadReader& operator=(const HeadReader&) = delete;
 
@@ -41,7 +41,7 @@ class HeadReader {
     return head_->table().FindReference(reference);
   }
   // Batches up to this one are seen.
-  BatchNumber visible() const { return visible_; }
+  BatchNumber visible() const { return reader_.visible; }
 
   // The intervals of the series that are deleted, sorted, apart from each other; *out is
   // overwritten. They hold for all samples of the series that the head has, and readers of blocks
@@ -51,10 +51,10 @@ class HeadReader {
   // The chunks that overlap min_time…max_time (inclusive); false when there is none. They are valid
   // as long as the reader and *out.
   bool ReadChunks(Slot slot, Timestamp min_time, Timestamp max_time, SeriesChunks* out) const {
-    return head_->table().ReadChunks(slot, min_time, max_time, visible_, out);
+    return head_->table().ReadChunks(slot, min_time, max_time, reader_.visible, out);
   }
   bool Overlaps(Slot slot, Timestamp min_time, Timestamp max_time) const {
-    return head_->table().Overlaps(slot, min_time, max_time, visible_);
+    return head_->table().Overlaps(slot, min_time, max_time, reader_.visible);
   }
   // The newest sample within min_time…max_time; false when there is none. `scratch` and `buffer`
   // are overwritten.
@@ -74,7 +74,7 @@ class HeadReader {
                             Timestamp max_time) const;
 
   const Head* const head_;
-  const BatchNumber visible_;
+  const Isolation::Reader reader_;
 };
 
 }  // namespace narthex::tsdb

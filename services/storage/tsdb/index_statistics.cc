@@ -45,22 +45,20 @@ IndexStatistics SeriesIndex::Statistics(size_t limit, uint64_t reference_before)
   TopCounts pairs(limit);
   TopCounts growth(limit);
 
-  std::vector<Symbol> names;
+  std::vector<std::string> names;
   {
     ReaderMutexLock lock(&mu_);
-    names.reserve(names_.size());
-    for (const auto& [name, of_name] : names_) names.push_back(name);
+    names.reserve(name_numbers_.size());
+    for (const auto& [name, number] : name_numbers_) names.emplace_back(name);
   }
-  for (const Symbol symbol : names) {
-    std::string name;
+  for (const std::string& name : names) {
     uint64_t values_of_name = 0;
     uint64_t bytes_of_name = 0;
     for (size_t next = 0, end = 1; next < end;) {
       ReaderMutexLock lock(&mu_);
-      const auto found = names_.find(symbol);
-      if (found == names_.end()) break;
-      const std::vector<PairId>& of_name = found->second;
-      if (name.empty()) name = std::string(symbols_.Text(symbol));
+      const auto found = name_numbers_.find(name);
+      if (found == name_numbers_.end()) break;
+      const std::vector<PairId>& of_name = names_[found->second].pairs;
       const bool is_metric = name == kMetricName;
       end = of_name.size();
       size_t series_seen = 0;
@@ -70,17 +68,18 @@ IndexStatistics SeriesIndex::Statistics(size_t limit, uint64_t reference_before)
         const size_t series = pair.postings.size();
         if (series == 0) continue;
         ++values_of_name;
-        const std::string_view value = symbols_.Text(pair.value);
+        const std::string_view value = TextOf(pair.text);
         bytes_of_name += value.size() * series;
         if (pairs.Wants(series)) pairs.Add(StrCat(name, "=", value), series);
         if (!is_metric) continue;
         metrics.Add(value, series);
-        const std::span<const Slot> slots = pair.postings.slots();
-        series_seen += slots.size();
-        const auto grown = std::count_if(slots.begin(), slots.end(), [&](Slot slot) {
-          return table_->cold(slot).reference > reference_before;
+        series_seen += series;
+        uint64_t grown = 0;
+        pair.postings.Any([&](Slot slot) {
+          if (table_->cold(slot).reference > reference_before) ++grown;
+          return false;
         });
-        if (grown > 0) growth.Add(value, static_cast<uint64_t>(grown));
+        if (grown > 0) growth.Add(value, grown);
       }
     }
     if (values_of_name == 0) continue;

@@ -9,28 +9,35 @@
 
 namespace narthex::tsdb {
 
-// Which batches readers see. Batches are applied one after another; a reader sees those that were
-// committed when it began, all of each and none of the later ones.
+// Which batches readers see, and how long what they look at must stay. Batches are applied one
+// after another; a reader sees those that were committed when it began, all of each and none of the
+// later ones.
 //
 // Thread safety: all methods may be called from any thread.
 class Isolation {
  public:
-  // The newest batch that the reader may see. EndRead() takes it back.
-  BatchNumber BeginRead() {
+  struct Reader {
+    BatchNumber visible = 0;  // The newest batch that it may see.
+    uint64_t mark = 0;
+  };
+  // EndRead() takes it back.
+  Reader BeginRead() {
     MutexLock lock(&mu_);
-    ++readers_[committed_];
-    return committed_;
+    // Readers of one mark that began later may see more; the oldest counts.
+    const auto [at, added] = readers_.try_emplace(mark_, Readers{committed_, 0});
+    ++at->second.count;
+    return {committed_, mark_};
   }
-  void EndRead(BatchNumber visible) {
+  void EndRead(const Reader& reader) {
     MutexLock lock(&mu_);
-    const auto found = readers_.find(visible);
-    if (--found->second == 0) readers_.erase(found);
+    const auto found = readers_.find(reader.mark);
+    if (--found->second.count == 0) readers_.erase(found);
   }
 
   // Batches up to this one are seen by every reader that there is or will be.
   BatchNumber SeenByAll() const {
     MutexLock lock(&mu_);
-    return readers_.empty() ? committed_ : readers_.begin()->first;
+    return readers_.empty() ? committed_ : readers_.begin()->second.oldest;
   }
   BatchNumber committed() const {
     MutexLock lock(&mu_);
@@ -39,12 +46,30 @@ class Isolation {
   void Commit(BatchNumber batch) {
     MutexLock lock(&mu_);
     committed_ = batch;
+    // Marks part the readers, so that the oldest of those at work is known well enough.
+    if (!readers_.empty() && readers_.rbegin()->first == mark_) ++mark_;
+  }
+
+  // Draws a line: readers that begin from now on do not find what was taken out of reach before.
+  uint64_t Mark() {
+    MutexLock lock(&mu_);
+    return mark_++;
+  }
+  // Whether all readers that began before that line have ended.
+  bool Ended(uint64_t mark) const {
+    MutexLock lock(&mu_);
+    return readers_.empty() || readers_.begin()->first > mark;
   }
 
  private:
+  struct Readers {
+    BatchNumber oldest;
+    size_t count;
+  };
   mutable Mutex mu_;
   BatchNumber committed_ ABSL_GUARDED_BY(mu_) = 0;
-  std::map<BatchNumber, size_t> readers_ ABSL_GUARDED_BY(mu_);  // How many began at each.
+  uint64_t mark_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<uint64_t, Readers> readers_ ABSL_GUARDED_BY(mu_);  // By the mark they began at.
 };
 
 }  // namespace narthex::tsdb

@@ -6,16 +6,19 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <map>
-#include <span>
-#include <string_view>
+#include <memory>
+#include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "lib/base/mutex.h"
 #include "lib/chunkenc/chunk.h"
 #include "lib/chunkenc/xor_chunk.h"
 #include "lib/model/timestamp.h"
 #include "lib/storage/select_frame.h"
 #include "services/storage/tsdb/arena.h"
+#include "services/storage/tsdb/head_chunks.h"
 #include "services/storage/tsdb/segmented_array.h"
 
 // The series of the head. A series is a slot: a dense number within this process, behind which lie
@@ -29,17 +32,14 @@ using PairId = uint32_t;  // Of a label pair; see SeriesIndex.
 // A batch of samples that became visible at once, numbered from 1 in order.
 using BatchNumber = uint64_t;
 
-// A finished chunk. Lies in an arena, immutable, its bytes behind it.
+// A finished chunk: where its bytes are, and its times, so that a reader need not look at it.
 struct ClosedChunk {
-  ClosedChunk* previous;  // The next older one of the series, or null.
-  Timestamp min_time;
-  uint32_t duration;  // From min_time to the newest sample.
-  uint16_t size;
-  uint16_t count;
+  ChunkPlace place = 0;
+  Timestamp min_time = 0;
+  uint32_t duration = 0;              // From min_time to the newest sample.
+  std::atomic<uint32_t> previous{0};  // 1 + the next older one of the series; 0 is none.
 
   Timestamp max_time() const { return min_time + static_cast<Timestamp>(duration); }
-  uint8_t* bytes() { return reinterpret_cast<uint8_t*>(this + 1); }
-  std::string_view data() const { return {reinterpret_cast<const char*>(this + 1), size}; }
 };
 static_assert(sizeof(ClosedChunk) == 24);
 
@@ -56,10 +56,13 @@ class SpinLock {
 };
 
 // What an append touches, one cache line. All but `pending` is guarded by `lock` against readers;
-// only the thread that holds the head's append lock changes it, and reads it without.
+// only the thread that appends to the series changes it, and reads it without.
 struct alignas(64) SeriesHot {
-  chunkenc::XorState state;  // Of the open chunk: its newest sample is the newest of the series.
-  // The blocks of the open chunk; the count at its start is filled in when it is read.
+  // Of the open chunk: its newest sample is the newest of the series. Where the chunk is wide only
+  // the newest sample (of a histogram the sum) and the count are kept here.
+  chunkenc::XorState state;
+  // The blocks of the open chunk (the count at its start is filled in when it is read), or, of a
+  // wide one, its number.
   uint32_t first_block = 0;
   uint32_t last_block = 0;
   Timestamp cut_at = 0;  // A sample from here on starts a new chunk.
@@ -67,27 +70,26 @@ struct alignas(64) SeriesHot {
   uint64_t newest_batch = 0;
   uint32_t pending = 0;  // 1 + index among the accepted samples of the batch that is being checked.
   uint16_t open_size = 0;
-  bool has_history = false;
+  bool has_history : 1 = false;
+  bool wide : 1 = false;  // The open chunk is an OpenChunk.
   SpinLock lock;
 
   bool empty() const { return state.count == 0; }
 };
 static_assert(sizeof(SeriesHot) == 64);
 
-// The rest. `reference`, `label_count`, `labels` and `hash` are constant once the series is in the
+// The rest. `reference`, `label_count`, `labels` and `hash` are constant while the series is in the
 // index; the others are guarded by the lock of the hot half.
 struct SeriesCold {
-  uint64_t reference : 40;
-  uint64_t label_count : 24;
-  const PairId* labels;  // In order of label name.
-  ClosedChunk* closed;   // The newest, or null.
-  Timestamp open_min_time;
-  uint32_t history;  // 1 + first node of batches before the newest one; 0 is none.
-  uint32_t hash;     // Of the labels.
-
-  std::span<const PairId> label_pairs() const { return {labels, label_count}; }
+  uint64_t reference : 40 = 0;  // 0: the slot is free.
+  uint64_t label_count : 24 = 0;
+  Timestamp open_min_time = 0;
+  PieceArena::Piece labels = 0;  // Numbers of its pairs in order of label name; see SeriesIndex.
+  uint32_t hash = 0;             // Of the labels.
+  uint32_t closed = 0;           // 1 + the newest closed chunk; 0 is none.
+  uint32_t history = 0;          // 1 + first node of batches before the newest one; 0 is none.
 };
-static_assert(sizeof(SeriesCold) == 40);
+static_assert(sizeof(SeriesCold) == 32);
 
 struct ChunkOptions {
   int samples_target = 120;
@@ -100,73 +102,100 @@ inline constexpr size_t kOpenBytesMax = 1056;
 // The samples of one series as a reader may see them, in time order. Reused from series to series.
 struct SeriesChunks {
   std::vector<storage::SelectChunk> chunks;
-  // The open chunk's bytes; closed ones are not copied.
+  absl::Status damage;  // Of chunks that cannot be read; they are left out.
+  // What the chunks point at.
   uint8_t open_bytes[kOpenBytesMax];
+  std::string wide_bytes;
+  ChunkPins pins;
 };
 
-class SeriesWriter;  // What appends for one thread.
+// What readers may still look at: freed when those that are at work have ended.
+struct RetiredSeries {
+  std::vector<uint32_t> closed_chunks;
+  std::vector<Slot> slots;
+  std::vector<PairId> pairs;
+  std::vector<std::shared_ptr<const void>> memory;
+  bool empty() const {
+    return closed_chunks.empty() && slots.empty() && pairs.empty() && memory.empty();
+  }
+};
+
+class SeriesWriter;
 
 // All series of a head: their records, their chunks, and the numbers that lead to them.
 //
-// Thread safety: New() and Append() may be called by one thread at a time (the head's append lock);
+// Thread safety: what changes which series and references there are (New to Recycle) may be called
+// by one thread at a time (the head's append lock), samples are appended through a SeriesWriter;
 // everything const may run beside it, on slots that were published by the index or by SetReference.
 class SeriesTable {
  public:
-  explicit SeriesTable(const ChunkOptions& options) : options_(options) {}
+  // Closed chunks go to `files`, which must outlive the table; null: they stay in memory.
+  explicit SeriesTable(const ChunkOptions& options, HeadChunks* files = nullptr);
+  ~SeriesTable();
   SeriesTable(const SeriesTable&) = delete;
   SeriesTable& operator=(const SeriesTable&) = delete;
 
   // Most series that a table can hold.
   static constexpr size_t kSeriesMax = SegmentedArray<SeriesHot>::kSizeMax;
 
-  // A series without labels and samples.
+  // A series without labels and samples. REQUIRES: there are less than kSeriesMax.
   Slot New(uint64_t reference);
+  // Series that there are, and the end of their slots: slots below it may be free.
   size_t size() const { return size_.load(std::memory_order_acquire); }
+  size_t slots_end() const { return slots_end_.load(std::memory_order_acquire); }
   SeriesHot& hot(Slot slot) const { return hot_[slot]; }
   SeriesCold& cold(Slot slot) const { return cold_[slot]; }
+  bool is_free(Slot slot) const { return cold_[slot].reference == 0; }
 
   // Several references may lead to one series (the log of a foreign program can have that).
   // REQUIRES: 0 < reference <= wal::kReferenceMax.
   void SetReference(uint64_t reference, Slot slot);
-  // kNoSlot when nothing has this reference.
+  // kNoSlot when nothing has this reference, or no longer.
   Slot FindReference(uint64_t reference) const;
 
-  // For what is about to be appended.
-  void PrefetchTail(Slot slot) const {
-    const SeriesHot& series = hot_[slot];
-    if (!series.empty()) __builtin_prefetch(&blocks_[series.last_block], 1);
-  }
-  // Appends a sample that is newer than all of the series, and resets `pending`. Batches up to
-  // `seen_by_all` are visible to every reader that there is.
-  void Append(Slot slot, Timestamp timestamp, double value, BatchNumber batch,
-              BatchNumber seen_by_all);
+  // Drops the chunks that end before `min_time`; the open one only with `drop_open`. True when the
+  // series has no samples (any more). Chunks readers may look at go to *retired.
+  bool TruncateBefore(Slot slot, Timestamp min_time, bool drop_open, SeriesWriter* writer,
+                      RetiredSeries* retired);
+  // Takes a series away whose samples are gone: its references (added to *references) lead nowhere
+  // from now on. The slot goes to *retired.
+  void Remove(Slot slot, std::vector<uint64_t>* references, RetiredSeries* retired);
+  // Nobody looks at these any more.
+  void Recycle(const RetiredSeries& retired);
 
   // The chunks that overlap min_time…max_time (inclusive), with the samples of batches up to
-  // `visible`. False when there is none.
+  // `visible`. False when there is none and none is damaged.
   bool ReadChunks(Slot slot, Timestamp min_time, Timestamp max_time, BatchNumber visible,
                   SeriesChunks* out) const;
   // Whether ReadChunks() would find any.
   bool Overlaps(Slot slot, Timestamp min_time, Timestamp max_time, BatchNumber visible) const;
-  // The newest sample of the series where it can be told without decoding: false when it is hidden
-  // or newer than max_time.
+  // The newest sample of the series where it can be told without decoding: false when it is hidden,
+  // newer than max_time, or a histogram.
   bool NewestSample(Slot slot, Timestamp max_time, BatchNumber visible, Timestamp* timestamp,
                     double* value) const;
+  // Of all samples, whoever may see them; false when there is none.
+  bool TimeRange(Slot slot, Timestamp* min_time, Timestamp* max_time) const;
 
   size_t chunks() const { return chunks_.load(std::memory_order_relaxed); }
+  const HeadChunks& files() const { return *files_; }
   struct Memory {
     size_t records = 0;
     size_t references = 0;
     size_t open_chunks = 0;
     size_t closed_chunks = 0;
   };
-  Memory memory() const;  // By the appending thread, or while it rests.
+  Memory memory() const;  // From any thread.
 
  private:
+  friend class SeriesWriter;
+  friend class HeadLoader;
+
   // 40 bits of reference: 18 + 11 + 11.
   static constexpr int kLeafBits = 11;
   static constexpr int kTopBits = 18;
   struct Leaf {
     std::atomic<Slot> slots[1 << kLeafBits];
+    uint32_t used = 0;  // Only touched by the thread that sets references.
     Leaf();
   };
   struct Middle {
@@ -178,37 +207,81 @@ class SeriesTable {
     uint32_t next;   // 1 + index.
   };
 
-  void NoteBatch(SeriesHot* hot, SeriesCold* cold, BatchNumber batch, BatchNumber seen_by_all);
-  void FreeHistory(SeriesCold* cold);
-  void OpenChunk(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp);
-  void CloseChunk(SeriesHot* hot, SeriesCold* cold);
-  // Writes at the end of the open chunk; `at` is where, in it.
-  void Store(SeriesHot* hot, size_t at, const uint8_t* bytes, size_t count);
+  void ClearReference(uint64_t reference, RetiredSeries* retired);
   void CopyOpenChunk(const SeriesHot& hot, uint8_t* out) const;
   // Samples of the series in batches after `visible`.
   uint64_t Hidden(const SeriesHot& hot, const SeriesCold& cold, BatchNumber visible) const;
+  // Calls take(chunk, where it is, samples hidden of it) for the closed chunks from `newest` back
+  // that overlap the range, until it returns false; `hidden` samples at the end are not seen.
+  template <typename Take>
+  void WalkClosed(uint32_t newest, Timestamp min_time, Timestamp max_time, uint64_t hidden,
+                  SeriesChunks* scratch, const Take& take) const;
+  uint32_t NewClosedChunk();
+  void FreeClosedChunk(uint32_t chunk);
 
   // Constant after construction.
   const ChunkOptions options_;
+  const std::unique_ptr<HeadChunks> own_files_;  // Null when they are somebody else's.
+  HeadChunks* const files_;
 
   SegmentedArray<SeriesHot> hot_;
   SegmentedArray<SeriesCold> cold_;
   std::atomic<size_t> size_{0};
+  std::atomic<size_t> slots_end_{0};
   std::atomic<size_t> chunks_{0};
+  std::atomic<size_t> records_bytes_{0};
+  std::atomic<size_t> reference_nodes_bytes_{0};
 
   struct ReferenceTree {
     LazyPointers<Middle> top{size_t{1} << kTopBits};
     ~ReferenceTree();
   };
   ReferenceTree references_;
-  size_t reference_nodes_bytes_ = 0;
 
-  // Only touched by the appending thread.
-  std::map<int64_t, Arena> ranges_;  // Closed chunks by the range that they lie in.
-  std::vector<uint32_t> free_history_;
+  // Only touched by the thread that makes series.
+  std::vector<Slot> free_slots_;
+  absl::flat_hash_map<Slot, std::vector<uint64_t>> more_references_;  // Beside SeriesCold's.
 
-  ChunkBlocks blocks_;                   // Likewise.
+  ChunkBlocks blocks_;                   // Synchronises itself.
   SegmentedArray<HistoryNode> history_;  // Nodes are guarded by the lock of their series.
+  std::vector<uint32_t> free_history_;   // Only touched by the writer that has batches.
+
+  SegmentedArray<ClosedChunk> closed_;  // Elements are published by their series.
+  mutable Mutex closed_mu_;             // A leaf.
+  std::vector<uint32_t> free_closed_ ABSL_GUARDED_BY(closed_mu_);
+};
+
+// Appends samples for one thread: the head has one, and each worker of the replay.
+//
+// Thread safety: none; several writers work beside each other on different series, but only one of
+// them with batches other than 0.
+class SeriesWriter {
+ public:
+  explicit SeriesWriter(SeriesTable* table) : table_(table), blocks_(&table->blocks_) {}
+
+  // For what is about to be appended.
+  void PrefetchTail(Slot slot) const {
+    const SeriesHot& series = table_->hot_[slot];
+    if (!series.empty() && !series.wide) __builtin_prefetch(&table_->blocks_[series.last_block], 1);
+  }
+  // Appends a sample that is newer than all of the series, and resets `pending`. Batches up to
+  // `seen_by_all` are visible to every reader that there is.
+  void Append(Slot slot, Timestamp timestamp, double value, BatchNumber batch,
+              BatchNumber seen_by_all);
+
+ private:
+  friend class SeriesTable;
+
+  void NoteBatch(SeriesHot* hot, SeriesCold* cold, BatchNumber batch, BatchNumber seen_by_all);
+  void FreeHistory(SeriesCold* cold);
+  void OpenChunk(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp);
+  void CloseChunk(SeriesHot* hot, SeriesCold* cold);
+  void DropOpenChunk(SeriesHot* hot, SeriesCold* cold);
+  // Writes at the end of the open chunk; `at` is where, in it.
+  void Store(SeriesHot* hot, size_t at, const uint8_t* bytes, size_t count);
+
+  SeriesTable* const table_;
+  ChunkBlocks::Cache blocks_;
 };
 
 }  // namespace narthex::tsdb

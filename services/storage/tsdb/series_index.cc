@@ -7,15 +7,18 @@
 
 #include "lib/base/check.h"
 #include "lib/base/hash.h"
+#include "lib/base/strings.h"
 
 namespace narthex::tsdb {
 namespace {
 
-uint64_t PairKey(Symbol name, Symbol value) { return uint64_t{name} << 32 | value; }
-
 uint32_t HashPairs(std::span<const PairId> pairs) {
   return static_cast<uint32_t>(
       FastHash({reinterpret_cast<const char*>(pairs.data()), pairs.size() * sizeof(PairId)}));
+}
+
+uint32_t HashValue(uint32_t name, std::string_view value) {
+  return static_cast<uint32_t>(FastHash(value)) + name * 0x9E3779B1u;
 }
 
 std::vector<std::string> SortedTexts(std::vector<std::string_view> texts) {
@@ -23,48 +26,109 @@ std::vector<std::string> SortedTexts(std::vector<std::string_view> texts) {
   return {texts.begin(), texts.end()};
 }
 
+// A text in an arena: its length in a byte, or 255 and its length in four, then the bytes.
+constexpr uint8_t kLongText = 255;
+
+size_t StoredSize(std::string_view text) {
+  return text.size() + (text.size() < kLongText ? 1 : 1 + sizeof(uint32_t));
+}
+
+std::vector<PairId> NoPairs() { return {}; }
+
 }  // namespace
 
-size_t SeriesIndex::SlotHash::operator()(Slot slot) const { return table->cold(slot).hash; }
-size_t SeriesIndex::SlotHash::operator()(const LabelKey& key) const { return key.hash; }
+std::string_view SeriesIndex::TextOf(PieceArena::Piece text) const {
+  const uint8_t* const at = pieces_.At(text);
+  if (at[0] < kLongText) return {reinterpret_cast<const char*>(at + 1), at[0]};
+  uint32_t size;
+  std::memcpy(&size, at + 1, sizeof size);
+  return {reinterpret_cast<const char*>(at + 1 + sizeof size), size};
+}
+
+std::span<const PairId> SeriesIndex::PairsOf(Slot slot) const {
+  const SeriesCold& cold = table_->cold(slot);
+  if (cold.label_count == 0) return {};
+  return {reinterpret_cast<const PairId*>(pieces_.At(cold.labels)), cold.label_count};
+}
+
+size_t SeriesIndex::PairHash::operator()(PairId pair) const { return index->pairs_[pair].hash; }
+bool SeriesIndex::PairEqual::operator()(PairId pair, const PairKey& key) const {
+  const Pair& entry = index->pairs_[pair];
+  return entry.hash == key.hash && entry.name == key.name && index->TextOf(entry.text) == key.value;
+}
+size_t SeriesIndex::SlotHash::operator()(Slot slot) const { return index->table_->cold(slot).hash; }
 bool SeriesIndex::SlotEqual::operator()(Slot slot, const LabelKey& key) const {
-  const SeriesCold& cold = table->cold(slot);
-  return cold.hash == key.hash && std::equal(key.pairs.begin(), key.pairs.end(), cold.labels,
-                                             cold.labels + cold.label_count);
+  if (index->table_->cold(slot).hash != key.hash) return false;
+  const std::span<const PairId> pairs = index->PairsOf(slot);
+  return std::equal(key.pairs.begin(), key.pairs.end(), pairs.begin(), pairs.end());
 }
 
 SeriesIndex::SeriesIndex(SeriesTable* table)
-    : table_(table), series_(0, SlotHash{table}, SlotEqual{table}) {}
+    : table_(table),
+      pair_ids_(0, PairHash{this}, PairEqual{this}),
+      series_(0, SlotHash{this}, SlotEqual{this}) {}
 
 SeriesIndex::~SeriesIndex() = default;
 
+// --- Series come and go ---
+
 bool SeriesIndex::FindPairLocked(std::string_view name, std::string_view value,
                                  PairId* pair) const {
-  Symbol name_symbol;
-  Symbol value_symbol;
-  if (!symbols_.Find(name, &name_symbol) || !symbols_.Find(value, &value_symbol)) return false;
-  const auto found = pair_ids_.find(PairKey(name_symbol, value_symbol));
+  const auto number = name_numbers_.find(name);
+  if (number == name_numbers_.end()) return false;
+  const auto found =
+      pair_ids_.find(PairKey{HashValue(number->second, value), number->second, value});
   if (found == pair_ids_.end()) return false;
-  *pair = found->second;
+  *pair = *found;
   return true;
 }
 
 PairId SeriesIndex::InternLocked(const LabelView& label) {
-  const Symbol name = symbols_.Intern(label.name);
-  const Symbol value = symbols_.Intern(label.value);
-  const auto [at, added] = pair_ids_.try_emplace(PairKey(name, value));
-  if (added) {
-    const size_t pair = pairs_.Extend();
-    pairs_[pair].name = name;
-    pairs_[pair].value = value;
-    at->second = static_cast<PairId>(pair);
-    names_[name].push_back(static_cast<PairId>(pair));
+  uint32_t name;
+  if (const auto found = name_numbers_.find(label.name); found != name_numbers_.end()) {
+    name = found->second;
+  } else {
+    if (free_names_.empty()) {
+      name = static_cast<uint32_t>(names_.Extend());
+    } else {
+      name = free_names_.back();
+      free_names_.pop_back();
+    }
+    names_[name].text = label.name;
+    text_bytes_ += label.name.size();
+    name_numbers_.emplace(names_[name].text, name);
   }
-  return at->second;
-}
+  const PairKey key{HashValue(name, label.value), name, label.value};
+  if (const auto found = pair_ids_.find(key); found != pair_ids_.end()) return *found;
 
-LabelView SeriesIndex::TextLocked(PairId pair) const {
-  return {symbols_.Text(pairs_[pair].name), symbols_.Text(pairs_[pair].value)};
+  PairId id;
+  if (free_pairs_.empty()) {
+    id = static_cast<PairId>(pairs_.Extend());
+  } else {
+    id = free_pairs_.back();
+    free_pairs_.pop_back();
+  }
+  Pair& pair = pairs_[id];
+  Name& of = names_[name];
+  pair.name = name;
+  pair.hash = key.hash;
+  pair.position = static_cast<uint32_t>(of.pairs.size());
+  pair.text = pieces_.Allocate(StoredSize(label.value));
+  uint8_t* out = pieces_.At(pair.text);
+  if (label.value.size() < kLongText) {
+    *out++ = static_cast<uint8_t>(label.value.size());
+  } else {
+    *out++ = kLongText;
+    const auto size = static_cast<uint32_t>(label.value.size());
+    std::memcpy(out, &size, sizeof size);
+    out += sizeof size;
+  }
+  std::memcpy(out, label.value.data(), label.value.size());
+  text_bytes_ += label.value.size();
+  of.pairs.push_back(id);
+  ++of.users;
+  pair_ids_.insert(id);
+  return id;
 }
 
 Slot SeriesIndex::Find(std::span<const LabelView> labels) const {
@@ -85,47 +149,108 @@ Slot SeriesIndex::FindOrAdd(std::span<const LabelView> labels, uint64_t referenc
   }
   *added = true;
   WriterMutexLock lock(&mu_);
-  const size_t bytes = labels.size() * sizeof(PairId);
-  PairId* const pairs = reinterpret_cast<PairId*>(label_arrays_.Allocate(bytes));
+  const PieceArena::Piece array = pieces_.Allocate(labels.size() * sizeof(PairId));
+  PairId* const pairs = reinterpret_cast<PairId*>(pieces_.At(array));
   for (size_t i = 0; i < labels.size(); ++i) pairs[i] = InternLocked(labels[i]);
 
   const Slot slot = table_->New(reference);
   SeriesCold& cold = table_->cold(slot);
-  cold.labels = pairs;
+  cold.labels = array;
   cold.label_count = labels.size() & 0xffffff;
-  cold.hash = HashPairs(cold.label_pairs());
+  cold.hash = HashPairs({pairs, labels.size()});
   series_.insert(slot);
-  for (const PairId pair : cold.label_pairs()) {
-    PostingsList& postings = pairs_[pair].postings;
-    postings_bytes_ -= postings.heap_bytes();
-    postings.Add(slot);
-    postings_bytes_ += postings.heap_bytes();
+  for (size_t i = 0; i < labels.size(); ++i) {
+    pairs_[pairs[i]].postings.Add(slot, &postings_bytes_);
   }
   return slot;
 }
+
+void SeriesIndex::RetirePairLocked(PairId id, RetiredSeries* retired) {
+  pair_ids_.erase(id);
+  const Pair& pair = pairs_[id];
+  Name& name = names_[pair.name];
+  const PairId last = name.pairs.back();
+  name.pairs[pair.position] = last;
+  pairs_[last].position = pair.position;
+  name.pairs.pop_back();
+  ++name.removals;
+  retired->pairs.push_back(id);
+}
+
+void SeriesIndex::Remove(std::span<const Slot> slots, RetiredSeries* retired) {
+  WriterMutexLock lock(&mu_);
+  for (const Slot slot : slots) {
+    series_.erase(slot);
+    for (const PairId pair : PairsOf(slot)) {
+      pairs_[pair].postings.Remove(slot, &postings_bytes_);
+      if (pairs_[pair].postings.empty()) RetirePairLocked(pair, retired);
+    }
+  }
+}
+
+void SeriesIndex::Recycle(const RetiredSeries& retired) {
+  WriterMutexLock lock(&mu_);
+  for (const Slot slot : retired.slots) {
+    const SeriesCold& cold = table_->cold(slot);
+    pieces_.Free(cold.labels, cold.label_count * sizeof(PairId));
+  }
+  for (const PairId id : retired.pairs) {
+    Pair& pair = pairs_[id];
+    const std::string_view text = TextOf(pair.text);
+    text_bytes_ -= text.size();
+    pieces_.Free(pair.text, StoredSize(text));
+    free_pairs_.push_back(id);
+    Name& name = names_[pair.name];
+    if (--name.users > 0) continue;
+    name_numbers_.erase(name.text);
+    text_bytes_ -= name.text.size();
+    name.text.clear();
+    ++name.removals;
+    free_names_.push_back(pair.name);
+  }
+}
+
+// --- Matchers ---
 
 SeriesIndex::Term SeriesIndex::AllValues(std::string_view name, bool subtract) const {
   Term term;
   term.subtract = subtract;
   ReaderMutexLock lock(&mu_);
-  Symbol symbol;
-  if (!symbols_.Find(name, &symbol)) return term;
-  if (const auto found = names_.find(symbol); found != names_.end()) term.pairs = found->second;
+  const auto found = name_numbers_.find(name);
+  term.pairs = std::make_shared<const std::vector<PairId>>(
+      found == name_numbers_.end() ? NoPairs() : names_[found->second].pairs);
   return term;
 }
 
-std::vector<SeriesIndex::Candidate> SeriesIndex::CandidatesOf(const Matcher& matcher) const {
-  std::vector<Candidate> candidates;
-  ReaderMutexLock lock(&mu_);
-  Symbol name;
-  if (!symbols_.Find(matcher.name(), &name)) return candidates;
-  const auto found = names_.find(name);
-  if (found == names_.end()) return candidates;
-  candidates.reserve(found->second.size());
-  for (const PairId pair : found->second) {
-    candidates.push_back({pair, symbols_.Text(pairs_[pair].value)});
+std::shared_ptr<const std::vector<PairId>> SeriesIndex::Scan(
+    const Matcher& matcher, const std::function<bool(std::string_view)>& wanted) const {
+  std::string key(1, static_cast<char>(matcher.type()));
+  key.append(matcher.name()).push_back('\0');
+  key.append(matcher.value());
+  SeriesMatchCache::Entry known;
+  const bool hit = matches_.Get(key, &known);
+  // Their texts stay where they are while there is a reader.
+  std::vector<PairId> candidates;
+  {
+    ReaderMutexLock lock(&mu_);
+    const auto found = name_numbers_.find(matcher.name());
+    if (found == name_numbers_.end()) return std::make_shared<const std::vector<PairId>>();
+    const Name& name = names_[found->second];
+    if (!hit || known.name != found->second || known.removals != name.removals) {
+      known = {found->second, name.removals, 0, nullptr};
+    }
+    candidates.assign(name.pairs.begin() + static_cast<ptrdiff_t>(known.tried), name.pairs.end());
+    known.tried = name.pairs.size();
   }
-  return candidates;
+  if (candidates.empty() && known.pairs != nullptr) return known.pairs;
+  std::vector<PairId> pairs;
+  if (known.pairs != nullptr) pairs = *known.pairs;
+  for (const PairId pair : candidates) {
+    if (wanted(TextOf(pairs_[pair].text))) pairs.push_back(pair);
+  }
+  known.pairs = std::make_shared<const std::vector<PairId>>(std::move(pairs));
+  matches_.Put(key, known);
+  return known.pairs;
 }
 
 SeriesIndex::Term SeriesIndex::TermOf(const Matcher& matcher) const {
@@ -147,53 +272,64 @@ SeriesIndex::Term SeriesIndex::TermOf(const Matcher& matcher) const {
   if (equality || (literals.has_value() && wants_listed)) {
     const std::vector<std::string> values =
         equality ? std::vector<std::string>{matcher.value()} : *literals;
+    std::vector<PairId> pairs;
     ReaderMutexLock lock(&mu_);
     for (const std::string& value : values) {
       PairId pair;
-      if (!value.empty() && FindPairLocked(matcher.name(), value, &pair)) {
-        term.pairs.push_back(pair);
-      }
+      if (!value.empty() && FindPairLocked(matcher.name(), value, &pair)) pairs.push_back(pair);
     }
+    // An expression may name a value twice.
+    std::sort(pairs.begin(), pairs.end());
+    pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+    term.pairs = std::make_shared<const std::vector<PairId>>(std::move(pairs));
     return term;
   }
   if (matcher.value() == ".*" || matcher.value() == ".+") {
     // All values match: =~".*" takes nothing away, !~".+" takes away all.
     const bool takes_none = !negative && matches_empty;
     const bool selects_none = negative && !matches_empty;
-    if (takes_none || selects_none) return term;
-    return AllValues(matcher.name(), matches_empty);
+    if (!takes_none && !selects_none) return AllValues(matcher.name(), matches_empty);
+    term.pairs = std::make_shared<const std::vector<PairId>>();
+    return term;
   }
   const std::string_view prefix = matcher.regex().prefix();
-  for (const Candidate& candidate : CandidatesOf(matcher)) {
-    const bool listed =
-        candidate.value.starts_with(prefix) && matcher.Matches(candidate.value) != negative;
-    if (listed == wants_listed) term.pairs.push_back(candidate.pair);
-  }
+  term.pairs = Scan(matcher, [&](std::string_view value) {
+    const bool listed = value.starts_with(prefix) && matcher.Matches(value) != negative;
+    return listed == wants_listed;
+  });
   return term;
+}
+
+std::vector<Slot> SeriesIndex::AllLocked() const {
+  std::vector<Slot> slots;
+  slots.reserve(series_.size());
+  const size_t end = table_->slots_end();
+  if (series_.size() == end) {
+    slots.resize(end);
+    for (size_t i = 0; i < end; ++i) slots[i] = static_cast<Slot>(i);
+    return slots;
+  }
+  slots.assign(series_.begin(), series_.end());
+  std::sort(slots.begin(), slots.end());
+  return slots;
 }
 
 std::vector<Slot> SeriesIndex::UnionLocked(const Term& term) const {
   std::vector<Slot> slots;
-  if (term.pairs.size() == 1) {
-    const std::span<const Slot> postings = pairs_[term.pairs.front()].postings.slots();
-    return {postings.begin(), postings.end()};
+  const std::vector<PairId>& pairs = *term.pairs;
+  if (pairs.size() == 1) {
+    pairs_[pairs.front()].postings.AppendTo(&slots);
+    return slots;
   }
   // The lists have no series in common: a series has one value of a name.
   constexpr size_t kSortMax = 256;
   if (term.postings <= kSortMax) {
-    slots.reserve(term.postings);
-    for (const PairId pair : term.pairs) {
-      const std::span<const Slot> postings = pairs_[pair].postings.slots();
-      slots.insert(slots.end(), postings.begin(), postings.end());
-    }
+    for (const PairId pair : pairs) pairs_[pair].postings.AppendTo(&slots);
     std::sort(slots.begin(), slots.end());
     return slots;
   }
-  std::vector<uint64_t> bits((table_->size() + 63) / 64);
-  for (const PairId pair : term.pairs) {
-    for (const Slot slot : pairs_[pair].postings.slots())
-      bits[slot / 64] |= uint64_t{1} << slot % 64;
-  }
+  SlotBits bits((table_->slots_end() + 63) / 64);
+  for (const PairId pair : pairs) pairs_[pair].postings.SetIn(&bits);
   slots.reserve(term.postings);
   for (size_t word = 0; word < bits.size(); ++word) {
     for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
@@ -204,8 +340,9 @@ std::vector<Slot> SeriesIndex::UnionLocked(const Term& term) const {
 }
 
 void SeriesIndex::NarrowLocked(const Term& term, std::vector<Slot>* slots) const {
-  if (term.pairs.size() == 1) {
-    IntersectSlots(pairs_[term.pairs.front()].postings.slots(), term.subtract, slots);
+  const std::vector<PairId>& pairs = *term.pairs;
+  if (pairs.size() == 1) {
+    pairs_[pairs.front()].postings.Narrow(term.subtract, slots);
     return;
   }
   // With few series left it is cheaper to look at their labels than to join the lists.
@@ -214,11 +351,13 @@ void SeriesIndex::NarrowLocked(const Term& term, std::vector<Slot>* slots) const
     IntersectSlots(UnionLocked(term), term.subtract, slots);
     return;
   }
-  const absl::flat_hash_set<PairId> wanted(term.pairs.begin(), term.pairs.end());
+  std::vector<uint64_t> wanted((pairs_.size() + 63) / 64);
+  for (const PairId pair : pairs) wanted[pair / 64] |= uint64_t{1} << pair % 64;
   std::erase_if(*slots, [&](Slot slot) {
-    const std::span<const PairId> pairs = table_->cold(slot).label_pairs();
-    const bool has =
-        std::any_of(pairs.begin(), pairs.end(), [&](PairId pair) { return wanted.contains(pair); });
+    const std::span<const PairId> of_slot = PairsOf(slot);
+    const bool has = std::any_of(of_slot.begin(), of_slot.end(), [&](PairId pair) {
+      return (wanted[pair / 64] >> pair % 64 & 1) != 0;
+    });
     return has == term.subtract;
   });
 }
@@ -229,7 +368,7 @@ std::vector<Slot> SeriesIndex::Select(std::span<const Matcher> matchers) const {
 
   ReaderMutexLock lock(&mu_);
   for (Term& term : terms) {
-    for (const PairId pair : term.pairs) term.postings += pairs_[pair].postings.size();
+    for (const PairId pair : *term.pairs) term.postings += pairs_[pair].postings.size();
   }
   // What selects before what takes away, the shortest first.
   std::sort(terms.begin(), terms.end(), [](const Term& a, const Term& b) {
@@ -241,8 +380,7 @@ std::vector<Slot> SeriesIndex::Select(std::span<const Matcher> matchers) const {
     slots = UnionLocked(terms.front());
     rest = rest.subspan(1);
   } else {
-    slots.resize(series_.size());
-    for (size_t i = 0; i < slots.size(); ++i) slots[i] = static_cast<Slot>(i);
+    slots = AllLocked();
   }
   for (const Term& term : rest) {
     if (slots.empty()) break;
@@ -252,40 +390,40 @@ std::vector<Slot> SeriesIndex::Select(std::span<const Matcher> matchers) const {
 }
 
 void SeriesIndex::SortByLabels(std::vector<Slot>* slots) const {
+  if (slots->size() < 2) return;
   // Every pair that occurs gets its rank among them, so that sets compare as runs of numbers.
   std::vector<PairId> pairs;
+  std::vector<uint32_t> ranks;  // By pair.
   for (const Slot slot : *slots) {
-    const std::span<const PairId> of_slot = table_->cold(slot).label_pairs();
-    pairs.insert(pairs.end(), of_slot.begin(), of_slot.end());
+    for (const PairId pair : PairsOf(slot)) {
+      if (pair >= ranks.size()) ranks.resize(std::max<size_t>(pair + 1, ranks.size() * 2));
+      if (std::exchange(ranks[pair], 1) == 0) pairs.push_back(pair);
+    }
   }
-  std::sort(pairs.begin(), pairs.end());
-  pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
   std::vector<std::pair<LabelView, PairId>> texts(pairs.size());
-  {
-    ReaderMutexLock lock(&mu_);
-    for (size_t i = 0; i < pairs.size(); ++i) texts[i] = {TextLocked(pairs[i]), pairs[i]};
-  }
+  for (size_t i = 0; i < pairs.size(); ++i) texts[i] = {LabelOf(pairs[i]), pairs[i]};
   std::sort(texts.begin(), texts.end());
-  absl::flat_hash_map<PairId, uint32_t> ranks;
-  ranks.reserve(texts.size());
-  for (size_t i = 0; i < texts.size(); ++i) ranks[texts[i].second] = static_cast<uint32_t>(i);
+  for (size_t i = 0; i < texts.size(); ++i) ranks[texts[i].second] = static_cast<uint32_t>(i) + 1;
 
+  // Most sets differ in the first two.
   struct Key {
-    size_t begin;
-    size_t end;
+    uint64_t first_ranks;
     Slot slot;
   };
-  std::vector<uint32_t> all_ranks;
   std::vector<Key> keys;
   keys.reserve(slots->size());
   for (const Slot slot : *slots) {
-    const size_t begin = all_ranks.size();
-    for (const PairId pair : table_->cold(slot).label_pairs()) all_ranks.push_back(ranks[pair]);
-    keys.push_back({begin, all_ranks.size(), slot});
+    const std::span<const PairId> of_slot = PairsOf(slot);
+    const uint64_t first = of_slot.empty() ? 0 : ranks[of_slot[0]];
+    const uint64_t second = of_slot.size() < 2 ? 0 : ranks[of_slot[1]];
+    keys.push_back({first << 32 | second, slot});
   }
   std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
-    const uint32_t* const r = all_ranks.data();
-    return std::lexicographical_compare(r + a.begin, r + a.end, r + b.begin, r + b.end);
+    if (a.first_ranks != b.first_ranks) return a.first_ranks < b.first_ranks;
+    const std::span<const PairId> of_a = PairsOf(a.slot);
+    const std::span<const PairId> of_b = PairsOf(b.slot);
+    return std::lexicographical_compare(of_a.begin(), of_a.end(), of_b.begin(), of_b.end(),
+                                        [&](PairId x, PairId y) { return ranks[x] < ranks[y]; });
   });
   for (size_t i = 0; i < keys.size(); ++i) (*slots)[i] = keys[i].slot;
 }
@@ -302,13 +440,10 @@ void SeriesIndex::VisitLabels(
     std::span<const Slot> slots,
     const std::function<void(size_t, std::span<const LabelView>)>& visit) const {
   std::vector<LabelView> views;
-  ReaderMutexLock lock(&mu_);
   for (size_t i = 0; i < slots.size(); ++i) {
     views.clear();
     if (slots[i] != kNoSlot) {
-      for (const PairId pair : table_->cold(slots[i]).label_pairs()) {
-        views.push_back(TextLocked(pair));
-      }
+      for (const PairId pair : PairsOf(slots[i])) views.push_back(LabelOf(pair));
     }
     visit(i, views);
   }
@@ -317,13 +452,11 @@ void SeriesIndex::VisitLabels(
 std::vector<std::string> SeriesIndex::Names(const Keep& keep) const {
   std::vector<std::string_view> texts;
   ReaderMutexLock lock(&mu_);
-  for (const auto& [name, pairs] : names_) {
-    for (const PairId pair : pairs) {
-      const std::span<const Slot> slots = pairs_[pair].postings.slots();
-      if (!std::any_of(slots.begin(), slots.end(), keep)) continue;
-      texts.push_back(symbols_.Text(name));
-      break;
-    }
+  for (const auto& [text, name] : name_numbers_) {
+    const std::vector<PairId>& pairs = names_[name].pairs;
+    const bool any = std::any_of(pairs.begin(), pairs.end(),
+                                 [&](PairId pair) { return pairs_[pair].postings.Any(keep); });
+    if (any) texts.push_back(text);
   }
   return SortedTexts(std::move(texts));
 }
@@ -331,66 +464,69 @@ std::vector<std::string> SeriesIndex::Names(const Keep& keep) const {
 std::vector<std::string> SeriesIndex::Values(std::string_view name, const Keep& keep) const {
   std::vector<std::string_view> texts;
   ReaderMutexLock lock(&mu_);
-  Symbol symbol;
-  if (!symbols_.Find(name, &symbol)) return {};
-  const auto found = names_.find(symbol);
-  if (found == names_.end()) return {};
-  for (const PairId pair : found->second) {
-    const std::span<const Slot> slots = pairs_[pair].postings.slots();
-    if (std::any_of(slots.begin(), slots.end(), keep)) {
-      texts.push_back(symbols_.Text(pairs_[pair].value));
-    }
+  const auto found = name_numbers_.find(name);
+  if (found == name_numbers_.end()) return {};
+  for (const PairId pair : names_[found->second].pairs) {
+    if (pairs_[pair].postings.Any(keep)) texts.push_back(TextOf(pairs_[pair].text));
   }
   return SortedTexts(std::move(texts));
 }
 
 std::vector<std::string> SeriesIndex::NamesOf(std::span<const Slot> slots) const {
-  absl::flat_hash_set<PairId> seen;
+  absl::flat_hash_set<uint32_t> seen;
   for (const Slot slot : slots) {
-    const std::span<const PairId> pairs = table_->cold(slot).label_pairs();
-    seen.insert(pairs.begin(), pairs.end());
+    for (const PairId pair : PairsOf(slot)) seen.insert(pairs_[pair].name);
   }
-  absl::flat_hash_set<std::string_view> texts;
-  ReaderMutexLock lock(&mu_);
-  for (const PairId pair : seen) texts.insert(symbols_.Text(pairs_[pair].name));
-  return SortedTexts({texts.begin(), texts.end()});
+  std::vector<std::string_view> texts;
+  for (const uint32_t name : seen) texts.push_back(names_[name].text);
+  return SortedTexts(std::move(texts));
 }
 
 std::vector<std::string> SeriesIndex::ValuesOf(std::string_view name,
                                                std::span<const Slot> slots) const {
   absl::flat_hash_set<PairId> seen;
-  ReaderMutexLock lock(&mu_);
-  Symbol symbol;
-  if (!symbols_.Find(name, &symbol)) return {};
+  uint32_t number;
+  {
+    ReaderMutexLock lock(&mu_);
+    const auto found = name_numbers_.find(name);
+    if (found == name_numbers_.end()) return {};
+    number = found->second;
+  }
   for (const Slot slot : slots) {
-    for (const PairId pair : table_->cold(slot).label_pairs()) {
-      if (pairs_[pair].name == symbol) seen.insert(pair);
+    for (const PairId pair : PairsOf(slot)) {
+      if (pairs_[pair].name == number) seen.insert(pair);
     }
   }
   std::vector<std::string_view> texts;
-  for (const PairId pair : seen) texts.push_back(symbols_.Text(pairs_[pair].value));
+  for (const PairId pair : seen) texts.push_back(TextOf(pairs_[pair].text));
   return SortedTexts(std::move(texts));
+}
+
+size_t SeriesIndex::SeriesWith(std::string_view name, std::string_view value) const {
+  ReaderMutexLock lock(&mu_);
+  PairId pair;
+  return FindPairLocked(name, value, &pair) ? pairs_[pair].postings.size() : 0;
 }
 
 size_t SeriesIndex::pairs() const {
   ReaderMutexLock lock(&mu_);
-  return pairs_.size();
+  return pair_ids_.size();
 }
 
 size_t SeriesIndex::symbols_bytes() const {
   ReaderMutexLock lock(&mu_);
-  return symbols_.memory_bytes();
+  return text_bytes_;
 }
 
 SeriesIndex::Memory SeriesIndex::memory() const {
   Memory memory;
   ReaderMutexLock lock(&mu_);
-  memory.symbols = symbols_.memory_bytes();
+  memory.symbols = text_bytes_;
   // The lists of a name's pairs are counted as if they had no room to spare.
   memory.pairs = pairs_.memory_bytes() + pairs_.size() * sizeof(PairId) +
-                 pair_ids_.capacity() * (sizeof(uint64_t) * 2 + 1);
+                 pair_ids_.capacity() * (sizeof(PairId) + 1) + matches_.memory_bytes();
   memory.postings = postings_bytes_;
-  memory.series = label_arrays_.memory_bytes() + series_.capacity() * (sizeof(Slot) + 1);
+  memory.series = pieces_.memory_bytes() - text_bytes_ + series_.capacity() * (sizeof(Slot) + 1);
   return memory;
 }
 

@@ -236,8 +236,9 @@ TEST_CASE("Chunks are cut as upstream cuts them") {
     INFO(c.what);
     SeriesTable table({});
     const Slot slot = table.New(1);
+    SeriesWriter writer(&table);
     for (int i = 0; i < c.samples; ++i) {
-      table.Append(slot, start + i * c.step_ms, i, static_cast<BatchNumber>(i) + 1, 1000);
+      writer.Append(slot, start + i * c.step_ms, i, static_cast<BatchNumber>(i) + 1, 1000);
     }
     SeriesChunks chunks;
     REQUIRE(table.ReadChunks(slot, kMinTimestamp, kMaxTimestamp, 10000, &chunks));
@@ -254,12 +255,13 @@ TEST_CASE("Chunks are cut as upstream cuts them") {
 TEST_CASE("A chunk of incompressible values ends before its bytes do") {
   SeriesTable table({});
   const Slot slot = table.New(1);
+  SeriesWriter writer(&table);
   uint64_t bits = 88172645463325252;
   int64_t timestamp = kStart;
   for (int i = 0; i < 5000; ++i) {
     bits ^= bits << 13, bits ^= bits >> 7, bits ^= bits << 17;
     timestamp += 1 + static_cast<int64_t>(bits % 1000);
-    table.Append(slot, timestamp, std::bit_cast<double>(bits & ~(uint64_t{1} << 62)),
+    writer.Append(slot, timestamp, std::bit_cast<double>(bits & ~(uint64_t{1} << 62)),
                  static_cast<BatchNumber>(i) + 1, 10000);
   }
   SeriesChunks chunks;
