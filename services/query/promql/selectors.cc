@@ -126,7 +126,8 @@ class RangeSelector : public RangeOperator {
  private:
   static void RemoveStale(SampleBuffer* samples) {
     const std::span<const double> values = samples->values();
-    const auto first = std::find_if(values.begin(), values.end(), IsStale);
+    const auto first =
+        std::find_if(values.begin(), values.end(), [](double value) { return IsStale(value); });
     if (first == values.end()) return;
     size_t kept = static_cast<size_t>(first - values.begin());
     for (size_t i = kept; i < values.size(); ++i) {
