@@ -81,7 +81,7 @@ class Checkpointer {
 
  private:
   absl::Status Find();
-  absl::Status Read(const std::string& unfinished);
+  absl::StatusOr<std::optional<wal::SegmentMarker>> ReadMarker() const;
   absl::Status ReadSegments(const std::vector<wal::Segment>& segments, bool checkpoint);
   absl::Status Write(const std::string& unfinished);
   absl::Status Apply(wal::LogRecord* record);
@@ -177,9 +177,11 @@ absl::Status Checkpointer::Write(const std::string& unfinished) {
   options.compress = options_.compress;
   NARTHEX_ASSIGN_OR_RETURN(writer_, wal::Writer::Open(options_.fs, unfinished, 0, options,
                                                       [](uint64_t, std::vector<std::string>*) {}));
+  // Before everything else, who has written it.
+  NARTHEX_ASSIGN_OR_RETURN(marker_, ReadMarker());
+  if (marker_) NARTHEX_RETURN_IF_ERROR(Put(wal::EncodeSegmentMarker(*marker_)));
   NARTHEX_RETURN_IF_ERROR(ReadSegments(old_checkpoint_, true));
   NARTHEX_RETURN_IF_ERROR(ReadSegments(covered_, false));
-  marker_ = transactions_.marker();
   reference_max_ = std::max(reference_max_, transactions_.reference_max());
   // Whether a batch that is open here counts, the next segments say.
   for (const wal::Segment& segment : behind_) {
@@ -194,6 +196,33 @@ absl::Status Checkpointer::Write(const std::string& unfinished) {
   stats_.bytes_written = writer_->counters().bytes_written.load();
   NARTHEX_RETURN_IF_ERROR(writer_->Sync());
   return options_.fs->SyncDirectory(unfinished);
+}
+
+// The marker that the checkpoint stands for; nullopt when another program wrote last.
+absl::StatusOr<std::optional<wal::SegmentMarker>> Checkpointer::ReadMarker() const {
+  const wal::Segment* newest = nullptr;
+  uint64_t number = 0;
+  for (const wal::Segment& segment : covered_) {
+    if (segment.size_bytes == 0) continue;
+    newest = &segment;
+    number = segment.number;
+  }
+  if (newest == nullptr && !old_checkpoint_.empty()) {
+    newest = &old_checkpoint_.front();
+    number = old_covers_;
+  }
+  if (newest == nullptr) return std::nullopt;
+  NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::MappedFile> file,
+                           options_.fs->Map(newest->path));
+  wal::SegmentReader reader(file->bytes());
+  if (!reader.Next() || wal::TypeOfRecord(reader.record()) != wal::RecordType::kSegmentMarker) {
+    return std::nullopt;
+  }
+  wal::SegmentMarker marker;
+  NARTHEX_RETURN_IF_ERROR(wal::DecodeSegmentMarker(reader.record(), &marker));
+  if (marker.segment != number) return std::nullopt;
+  marker.segment = options_.last_segment;
+  return marker;
 }
 
 absl::Status Checkpointer::ReadSegments(const std::vector<wal::Segment>& segments,
@@ -427,7 +456,6 @@ absl::Status Checkpointer::Finish() {
   if (truncation_pending_) NARTHEX_RETURN_IF_ERROR(Put(wal::EncodeTruncation(*truncation_)));
   if (marker_) {
     wal::SegmentMarker marker = *marker_;
-    marker.segment = options_.last_segment;
     marker.next_reference = std::max(marker.next_reference, reference_max_ + 1);
     NARTHEX_RETURN_IF_ERROR(Put(wal::EncodeSegmentMarker(marker)));
   }

@@ -21,6 +21,15 @@ void Transactions::BeginCheckpoint(uint64_t covers) {
   at_start_ = true;
 }
 
+void Transactions::Resume(const SegmentMarker& marker) {
+  number_ = marker.segment;
+  in_log_ = true;
+  at_start_ = false;
+  session_ = marker.session;
+  reference_max_ = std::max(reference_max_, std::max<uint64_t>(marker.next_reference, 1) - 1);
+  marker_ = marker;
+}
+
 absl::Status Transactions::Add(LogRecord record) {
   // A batch goes on in the next segment only when that is of the same session, which its marker
   // says.

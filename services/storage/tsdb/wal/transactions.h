@@ -37,6 +37,8 @@ class Transactions {
   void BeginSegment(uint64_t number);
   // A checkpoint's segment begins: the markers in it are those of segment `covers`.
   void BeginCheckpoint(uint64_t covers);
+  // The log goes on within the segment of this marker, between two batches.
+  void Resume(const SegmentMarker& marker);
   // Takes the record. DataLoss when it is none that could be there; errors of `apply`.
   absl::Status Add(LogRecord record);
   // The log ends here: a batch that lacks records is dropped.
