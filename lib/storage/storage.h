@@ -40,9 +40,9 @@ std::string_view RefusalName(Refusal refusal);  // "out_of_order", "duplicate", 
 class Appender {
  public:
   virtual ~Appender() = default;
-  // A refused sample does not disturb the others. An append with the timestamp and value of the
-  // newest sample is accepted and changes nothing. A store that learns of refusals only at Commit()
-  // returns kNone here and counts them itself.
+  // A refused sample does not disturb the others. An append with the timestamp and value of a
+  // sample that is there is accepted and changes nothing. A store that learns of refusals only at
+  // Commit() returns kNone here and counts them itself.
   virtual Refusal Append(const Labels& labels, Timestamp timestamp, double value) = 0;
   // After an error nothing of the transaction is stored.
   virtual absl::Status Commit() = 0;

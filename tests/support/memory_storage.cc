@@ -129,6 +129,10 @@ class MemoryStorage::MemoryAppender : public storage::Appender {
   Refusal Append(const Labels& labels, Timestamp timestamp, double value) override {
     NARTHEX_CHECK(!finished_);
     MutexLock lock(&storage_->mu_);
+    const auto stored = storage_->series_.find(labels);
+    if (stored != storage_->series_.end() && Repeats(stored->second, timestamp, value)) {
+      return Refusal::kNone;
+    }
     const Refusal refusal = CheckLocked(labels, timestamp, value);
     if (refusal == Refusal::kNone) {
       pending_[labels][timestamp] = value;
@@ -146,6 +150,7 @@ class MemoryStorage::MemoryAppender : public storage::Appender {
       auto& stored = storage_->series_[labels];
       for (const auto& [timestamp, value] : samples) {
         // Another transaction may have committed since Append().
+        if (Repeats(stored, timestamp, value)) continue;
         const auto* newest = stored.empty() ? nullptr : &*stored.rbegin();
         const Refusal refusal = Check(newest, timestamp, value);
         if (refusal == Refusal::kNone) {
@@ -179,6 +184,13 @@ class MemoryStorage::MemoryAppender : public storage::Appender {
   SeriesMap pending_;
   bool finished_ = false;
 };
+
+bool MemoryStorage::Repeats(const std::map<Timestamp, double>& stored, Timestamp timestamp,
+                            double value) {
+  const auto found = stored.find(timestamp);
+  return found != stored.end() &&
+         std::bit_cast<uint64_t>(found->second) == std::bit_cast<uint64_t>(value);
+}
 
 Refusal MemoryStorage::Check(const std::pair<const Timestamp, double>* newest, Timestamp timestamp,
                              double value) {

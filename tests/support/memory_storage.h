@@ -56,6 +56,8 @@ class MemoryStorage : public storage::Querier {
   // ends with, or null.
   static storage::Refusal Check(const std::pair<const Timestamp, double>* newest,
                                 Timestamp timestamp, double value);
+  // Whether the same sample is there already, which is accepted and changes nothing.
+  static bool Repeats(const std::map<Timestamp, double>& stored, Timestamp timestamp, double value);
 
   Clock* const clock_;
   mutable Mutex mu_;

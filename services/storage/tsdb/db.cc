@@ -12,6 +12,7 @@ namespace narthex::tsdb {
 namespace {
 
 constexpr std::string_view kLogDirectory = "wal";
+constexpr std::string_view kOooLogDirectory = "wbl";
 constexpr std::string_view kQuarantineDirectory = "quarantine";
 constexpr size_t kQuarantineFilesMax = 100;
 constexpr uint64_t kQuarantineBytesMax = uint64_t{512} << 20;
@@ -193,6 +194,15 @@ absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
                    StrCat("wal-", absl::ToUnixMillis(clock_->Now())));
   class Replay replay(fs_, &head_, logger_, &progress_, stopped);
   NARTHEX_RETURN_IF_ERROR(replay.Run(log_directory, lost_directory, &replay_result_));
+  OooLogStart ooo;
+  ooo.fs = fs_;
+  ooo.directory = io::JoinPath(options_.path, kOooLogDirectory);
+  ooo.lost_directory =
+      io::JoinPath(io::JoinPath(options_.path, kQuarantineDirectory),
+                   StrCat(kOooLogDirectory, "-", absl::ToUnixMillis(clock_->Now())));
+  ooo.options = options_.log;
+  ooo.senders_known = !replay_result_.reference_space.empty();
+  NARTHEX_RETURN_IF_ERROR(OpenOutOfOrderLog(ooo, &head_, logger_, stopped, &ooo_replay_result_));
   NARTHEX_RETURN_IF_ERROR(OpenLog());
   replay_duration_ = clock_->Monotonic() - start;
   const ReplayResult& result = replay_result_;

@@ -18,6 +18,7 @@
 #include "services/storage/tsdb/head.h"
 #include "services/storage/tsdb/head_appender.h"
 #include "services/storage/tsdb/head_reader.h"
+#include "services/storage/tsdb/ooo_replay.h"
 #include "services/storage/tsdb/reader_gate.h"
 #include "services/storage/tsdb/replay.h"
 
@@ -191,6 +192,7 @@ class Db {
   ReplayProgress progress_;
   // Set by Replay() before ready_.
   ReplayResult replay_result_;
+  OooReplayResult ooo_replay_result_;
   absl::Duration replay_duration_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> blocks_open_{false};

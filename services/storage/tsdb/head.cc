@@ -14,6 +14,7 @@ Head::Head(const HeadOptions& options, Clock* clock)
       chunk_files_(options.chunk_files),
       table_(options.chunks, &chunk_files_),
       index_(&table_),
+      ooo_(options.ooo, &table_, &index_, &chunk_files_),
       // Microseconds grow faster than batches come, so revisions of a later run are above these.
       changes_(static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(clock->Now())))),
       exemplars_(options.exemplars_max),
@@ -85,6 +86,8 @@ absl::Status Head::Sync() {
     MutexLock lock(&append_mu_);
     for (const auto& [id, sender] : senders_) sender->syncing = sender->applied;
   }
+  // A sequence in the log says that the whole batch is there, so its late samples go first.
+  NARTHEX_RETURN_IF_ERROR(ooo_.Sync());
   NARTHEX_RETURN_IF_ERROR(log->Sync());
   MutexLock lock(&append_mu_);
   for (const auto& [id, sender] : senders_) sender->durable = sender->syncing;
@@ -159,8 +162,23 @@ HeadLimits Head::limits() const {
   return limits_;
 }
 
-void Head::ApplyLocked(const std::vector<Accepted>& accepted) {
-  if (accepted.empty()) return;
+absl::StatusOr<OooHead::Frozen> Head::FreezeOutOfOrder() {
+  MutexLock lock(&append_mu_);
+  return ooo_.Freeze();
+}
+
+absl::Status Head::DropOutOfOrder(const OooHead::Frozen& frozen) {
+  absl::Status logged;
+  {
+    MutexLock lock(&append_mu_);
+    logged = ooo_.LogDropped(frozen);
+  }
+  const absl::Status dropped = ooo_.Drop(frozen);
+  return logged.ok() ? dropped : logged;
+}
+
+void Head::ApplyLocked(const std::vector<Accepted>& accepted, std::span<const OooSample> late) {
+  if (accepted.empty() && late.empty()) return;
   const BatchNumber batch = ++newest_batch_;
   const BatchNumber seen_by_all = isolation_.SeenByAll();
   constexpr size_t kAhead = 8;
@@ -175,9 +193,11 @@ void Head::ApplyLocked(const std::vector<Accepted>& accepted) {
     oldest = std::min(oldest, sample.timestamp);
     newest = std::max(newest, sample.timestamp);
   }
+  if (!late.empty()) ooo_.Apply(late, batch, std::max(newest, max_time()));
   if (oldest < min_time()) min_time_.store(oldest, std::memory_order_relaxed);
   if (newest > max_time()) max_time_.store(newest, std::memory_order_relaxed);
-  counters_.samples_appended.fetch_add(accepted.size(), std::memory_order_relaxed);
+  for (const OooSample& sample : late) oldest = std::min(oldest, sample.timestamp);
+  counters_.samples_appended.fetch_add(accepted.size() + late.size(), std::memory_order_relaxed);
   isolation_.Commit(batch);
   chunk_files_.FlushIfFull();
   changes_.Add(oldest, ToTimestamp(clock_->Now()));

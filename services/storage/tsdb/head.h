@@ -22,6 +22,7 @@
 #include "services/storage/tsdb/head_chunks.h"
 #include "services/storage/tsdb/isolation.h"
 #include "services/storage/tsdb/metadata_store.h"
+#include "services/storage/tsdb/ooo_head.h"
 #include "services/storage/tsdb/series.h"
 #include "services/storage/tsdb/series_index.h"
 #include "services/storage/tsdb/wal/records.h"
@@ -45,6 +46,7 @@ struct HeadLimits {
 
 struct HeadOptions {
   ChunkOptions chunks;
+  OooOptions ooo;
   HeadLimits limits;
   size_t exemplars_max = 0;  // Kept of all series together.
   HeadChunksOptions chunk_files;
@@ -86,8 +88,8 @@ struct HeadCounters {
 // Made by Db, filled by Replay before anything else, then opened for appends with StartAppending().
 // HeadAppender writes, HeadReader reads.
 //
-// Lock order: append_mu_, then the index' lock, then the lock of a series; Isolation, ChangeLog and
-// the log's own locks are leaves.
+// Lock order: append_mu_, then the index' lock, then the lock of a series; Isolation, ChangeLog,
+// OooHead and the log's own locks are leaves.
 class Head {
  public:
   Head(const HeadOptions& options, Clock* clock);
@@ -197,6 +199,12 @@ class Head {
   HeadChunks& chunk_files() { return chunk_files_; }
   const HeadChunks& chunk_files() const { return chunk_files_; }
 
+  OooHead& ooo() { return ooo_; }
+  const OooHead& ooo() const { return ooo_; }
+  // OooHead::Freeze() between two batches, and Drop() with a note in its log.
+  absl::StatusOr<OooHead::Frozen> FreezeOutOfOrder();
+  absl::Status DropOutOfOrder(const OooHead::Frozen& frozen);
+
   SeriesTable& table() { return table_; }
   const SeriesTable& table() const { return table_; }
   SeriesIndex& index() { return index_; }
@@ -237,7 +245,8 @@ class Head {
   // may be dropped, one that is closed later must not be: its samples came after.
   absl::Status LogTruncation(Timestamp min_time);
   // Applies samples that were checked and logged, as one batch that becomes visible at the end.
-  void ApplyLocked(const std::vector<Accepted>& accepted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+  void ApplyLocked(const std::vector<Accepted>& accepted, std::span<const OooSample> late = {})
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
 
   absl::Status CheckFenceLocked(const std::vector<Accepted>& accepted) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
@@ -251,6 +260,7 @@ class Head {
   SeriesTable table_;  // Changed under append_mu_.
   SeriesIndex index_;
   SeriesWriter writer_ ABSL_GUARDED_BY(append_mu_){&table_};
+  OooHead ooo_;
   mutable Isolation isolation_;
   ChangeLog changes_;
   HeadCounters counters_;

@@ -153,6 +153,8 @@ void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) 
   const Timestamp time_max = ToTimestamp(head_->clock_->Now() + head_->limits_.future_max);
   accepted_.clear();
   accepted_.reserve(batch.refs.size());
+  late_.clear();
+  if (!late_index_.empty()) late_index_.clear();
   records_.ReserveSamples(batch.refs.size());
   size_t next_definition = 0;
   auto without_sample = batch.without_sample.begin();
@@ -181,6 +183,14 @@ void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) 
         refusal = CheckSample(head_->table_.hot(slot), timestamp, value, &repeated);
       }
     }
+    if (refusal == Refusal::kOutOfOrder) {
+      OooSample late;
+      late.slot = slot;
+      late.timestamp = timestamp;
+      late.value = value;
+      refusal = CheckLate(late, &repeated);
+      if (refusal == Refusal::kNone) continue;
+    }
     if (refusal != Refusal::kNone) {
       ++result->refused[static_cast<size_t>(refusal)];
       result->refused_samples.push_back({i, refusal});
@@ -193,12 +203,31 @@ void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) 
   }
 }
 
+Refusal HeadAppender::CheckLate(const OooSample& sample, bool* repeated) {
+  const Refusal refusal = head_->ooo_.Check(sample, head_->max_time(), repeated);
+  if (refusal != Refusal::kNone || *repeated) return refusal;
+  const auto [at, added] =
+      late_index_.try_emplace(std::pair(sample.slot, sample.timestamp), late_.size());
+  if (added) {
+    late_.push_back(sample);
+    return Refusal::kNone;
+  }
+  *repeated = SameValue(late_[at->second], sample);
+  return *repeated ? Refusal::kNone : Refusal::kDuplicate;
+}
+
 void HeadAppender::ForgetPending() {
   for (const Head::Accepted& sample : accepted_) head_->table_.hot(sample.slot).pending = 0;
 }
 
 absl::Status HeadAppender::LogLocked(Sender* sender, uint64_t sequence) {
   if (head_->log_ == nullptr) return Unavailable("the log is not open");
+  if (!late_.empty()) {
+    const std::string_view sender_id = sender == nullptr ? std::string_view() : sender->id;
+    NARTHEX_RETURN_IF_ERROR(
+        head_->ooo_.Log(late_, sender_id, sequence, head_->isolation_.SeenByAll()));
+    if (records_.empty() && sender == nullptr) return absl::OkStatus();
+  }
   return head_->log_->Log(records_.Finish(sender, sequence));
 }
 
@@ -236,7 +265,7 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
     CountRefused(*result);
     return absl::OkStatus();
   }
-  if (!records_.empty() || sender != nullptr) {
+  if (!records_.empty() || !late_.empty() || sender != nullptr) {
     const absl::Status logged = LogLocked(sender, sequence);
     if (!logged.ok()) {
       ForgetPending();
@@ -244,7 +273,7 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
     }
   }
   head_->unlogged_.clear();
-  head_->ApplyLocked(accepted_);
+  head_->ApplyLocked(accepted_, late_);
   if (sender != nullptr) sender->applied = sequence;
   counters.batches.fetch_add(1, std::memory_order_relaxed);
   CountRefused(*result);
@@ -263,6 +292,7 @@ absl::Status HeadAppender::Skip(Sender* sender, uint64_t sequence) {
   MutexLock lock(&head_->append_mu_);
   if (sequence <= sender->applied) return absl::OkStatus();
   records_.Clear();
+  late_.clear();
   NARTHEX_RETURN_IF_ERROR(LogLocked(sender, sequence));
   sender->applied = sequence;
   return absl::OkStatus();

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "lib/labels/labels.h"
 #include "lib/storage/append_batch.h"
@@ -109,6 +110,10 @@ class HeadAppender {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   storage::Refusal CheckSample(const SeriesHot& hot, Timestamp timestamp, double value,
                                bool* repeated) const;
+  // Of a sample that is older than its series' newest: what the out-of-order head says. One that
+  // belongs there is added to late_.
+  storage::Refusal CheckLate(const OooSample& sample, bool* repeated)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   absl::Status LogLocked(Sender* sender, uint64_t sequence)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   void ForgetPending();
@@ -120,6 +125,8 @@ class HeadAppender {
   std::vector<Slot> slots_;  // Parallel to the batch; kNoSlot where the series was refused.
   std::vector<storage::Refusal> definition_refusals_;  // In order of the definitions.
   std::vector<Head::Accepted> accepted_;
+  std::vector<OooSample> late_;
+  absl::flat_hash_map<std::pair<Slot, Timestamp>, size_t> late_index_;  // Of late_.
   Records records_;
 };
 

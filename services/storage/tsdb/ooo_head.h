@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -17,13 +16,13 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lib/base/mutex.h"
-#include "lib/model/histogram.h"
 #include "lib/model/sample_buffer.h"
 #include "lib/model/timestamp.h"
 #include "lib/storage/select_frame.h"
 #include "lib/storage/storage.h"
 #include "services/storage/tsdb/chunk_series.h"
 #include "services/storage/tsdb/head_chunks.h"
+#include "services/storage/tsdb/ooo_series.h"
 #include "services/storage/tsdb/series.h"
 #include "services/storage/tsdb/series_index.h"
 #include "services/storage/tsdb/wbl.h"
@@ -39,32 +38,6 @@ struct OooOptions {
   int samples_max = 32;
   // Chunks of encodings 4 to 6 and records of types 11 to 13, which keep start timestamps.
   bool start_timestamps = false;
-};
-
-// A sample that is older than the newest of its series.
-struct OooSample {
-  Slot slot = kNoSlot;
-  Timestamp timestamp = 0;
-  Timestamp start_timestamp = 0;  // 0: none.
-  double value = 0;               // When both pointers are null.
-  const Histogram* histogram = nullptr;
-  const FloatHistogram* float_histogram = nullptr;
-};
-
-// Chunks of one series, and what keeps their bytes. Reused from series to series.
-class OooChunks {
- public:
-  void Clear() {
-    chunks.clear();
-    encoded_.clear();
-    pins_.Clear();
-  }
-  std::vector<storage::SelectChunk> chunks;  // In order of min_time; they may overlap.
-
- private:
-  friend class OooHead;
-  std::deque<std::string> encoded_;
-  ChunkPins pins_;
 };
 
 // Counts since the start; read from any thread.
@@ -89,9 +62,10 @@ struct OooCounters {
 // Drop() forgets it once it is in blocks, together with its part of the log. A frozen part that is
 // never dropped (the compaction failed) is part of the next one.
 //
-// Owned by Head. Thread safety: Check(), Log(), Apply() and Freeze() are called under the head's
-// append lock; Drop() by one thread at a time, beside them; everything that reads may be called
-// from any thread at any time, on slots that the index has published. Its own locks are leaves.
+// Owned by Head. Thread safety: Check(), Log(), Apply(), Freeze() and LogDropped() are called under
+// the head's append lock; Drop() by one thread at a time, beside them; everything that reads may be
+// called from any thread at any time, on slots that the index has published. Its own locks are
+// leaves.
 class OooHead {
  public:
   // Deleted intervals of a series, sorted.
@@ -110,8 +84,8 @@ class OooHead {
 
   // What becomes of a sample that is not newer than its series' newest. kNone with *repeated: it is
   // there already (in the head or here), with the same value. kNone without: it belongs here.
-  // kDuplicate: there is another value at its time. kTooOld, or kOutOfOrder where there is no
-  // window: it is refused. Decodes the chunks that hold its time. `head_max_time` is of the newest
+  // Refused: kOutOfOrder where there is no window; kDuplicate, there is another value at its time;
+  // kTooOld. Decodes the chunks that hold its time. `head_max_time` is of the newest
   // sample of all series.
   storage::Refusal Check(const OooSample& sample, Timestamp head_max_time, bool* repeated) const;
 
@@ -148,7 +122,8 @@ class OooHead {
   // What was there at one moment.
   struct Frozen {
     uint64_t generation = 0;
-    uint64_t log_segment = 0;  // Where the log goes on behind it.
+    uint64_t log_segment = 0;   // Where the log goes on behind it.
+    ChunkPlace chunks_end = 0;  // Its chunks are before this, but for some of the newest samples.
     Timestamp min_time = kMaxTimestamp;
     Timestamp max_time = kMinTimestamp;  // Inclusive.
     size_t series = 0;
@@ -160,6 +135,9 @@ class OooHead {
   // chunks may overlap each other and reach beyond the range. `deleted` may be null.
   std::unique_ptr<ChunkSeriesSource> Source(const Frozen& frozen, Timestamp min_time,
                                             Timestamp max_time, DeletedOf deleted) const;
+  // Notes in the log that the chunks of what was frozen count no more, though their files may live
+  // on. Without it they come back with the next start, which is harmless.
+  absl::Status LogDropped(const Frozen& frozen);
   // Forgets what was frozen, and its part of the log. An error says that this could not be removed;
   // the next Drop() tries again. REQUIRES: every reader that there is or will be sees the blocks
   // that have it.
@@ -174,6 +152,7 @@ class OooHead {
   // passed over: the samples are in the log all the same.
   void ReplaySample(const OooSample& sample);
   void ReplayMarker(Slot slot, ChunkPlace place);
+  void ReplayDropped(ChunkPlace chunks_end);
   // From now on batches may come.
   void OpenLog(std::unique_ptr<Wbl> log);
 
@@ -181,10 +160,6 @@ class OooHead {
   size_t memory_bytes() const;
 
  private:
-  struct Extra;
-  struct Buffered;
-  struct Chunk;
-  struct Series;
   struct Shard;
   class FrozenSource;
   struct Records;
@@ -193,15 +168,10 @@ class OooHead {
   static constexpr size_t kShards = 64;
   Shard& ShardOf(Slot slot) const;
   // Made where there is none. REQUIRES: the shard's lock is held.
-  Series* SeriesOf(Shard* shard, Slot slot);
+  OooSeries* SeriesOf(Shard* shard, Slot slot);
 
-  // Makes chunks of the open samples; returns where the last one is.
-  ChunkPlace Flush(Slot slot, Series* series, BatchNumber seen_by_all);
-  bool Insert(Series* series, const OooSample& sample, BatchNumber batch);
-  // Adds chunks of what is visible, up to a generation, to *out; with `out` null says only whether
-  // there would be any. A chunk whose file was damaged behind our back is left out.
-  bool ReadSeries(const Series& series, Timestamp min_time, Timestamp max_time, BatchNumber visible,
-                  uint64_t generation_max, OooChunks* out) const;
+  ChunkPlace Flush(Slot slot, OooSeries* series, BatchNumber seen_by_all);
+  bool ReadSlot(Slot slot, const OooSeries::Range& range, OooChunks* out) const;
   void Extend(Timestamp min_time, Timestamp max_time);
   void PublishBounds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(bounds_mu_);
 
@@ -225,7 +195,6 @@ class OooHead {
   std::unique_ptr<Records> records_;
   mutable SeriesChunks check_chunks_;
   mutable SampleBuffer check_samples_;
-  mutable ChunkPins check_pins_;
 
   // Bounds of the samples below the last line that was drawn, and of those above it.
   struct Bounds {

@@ -15,6 +15,10 @@
 
 namespace narthex::tsdb {
 
+// First byte of a record of ours: the out-of-order chunks before a place in chunks_head (u64) have
+// gone to blocks. Beside it there are wal::RecordType's.
+inline constexpr uint8_t kWblChunksDropped = 0xE8;
+
 // The log of out-of-order samples, wbl/: framed like the write-ahead log, with samples of all kinds
 // and mmap markers but no series; those are in the write-ahead log. It is separate because it is
 // freed by other rules: with the out-of-order samples that went to blocks. wbl.md has the details.
