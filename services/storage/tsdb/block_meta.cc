@@ -156,6 +156,7 @@ absl::StatusOr<BlockParent> ReadParent(std::string_view json) {
       NARTHEX_RETURN_IF_ERROR(ReadInt(member, &parent.max_time));
     }
   }
+  if (parent.ulid.empty()) return InvalidArgument("parents: no ulid");
   return parent;
 }
 

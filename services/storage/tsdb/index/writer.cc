@@ -220,6 +220,8 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(io::FileSystem* fs, std::
   NARTHEX_ASSIGN_OR_RETURN(auto waiting, fs->Create(rep->waiting_path));
   rep->out = std::make_unique<Output>(std::move(out), options.buffer_size_bytes);
   rep->waiting = std::make_unique<Output>(std::move(waiting), options.buffer_size_bytes);
+  // Upstream has the empty text among its symbols, for the name of the list of all series.
+  rep->texts.Intern("");
   return std::unique_ptr<Writer>(new Writer(std::move(rep)));
 }
 
@@ -364,7 +366,6 @@ absl::Status Writer::Rep::WriteSymbols() {
     NARTHEX_RETURN_IF_ERROR(out->AppendSummed(bytes));
     bytes.clear();
   }
-  NARTHEX_RETURN_IF_ERROR(out->AppendSummed(bytes));  // The count, where there is no symbol.
   return out->AppendSum();
 }
 
