@@ -168,6 +168,7 @@ absl::StatusOr<HeadChunks::LoadResult> HeadChunks::Load(io::FileSystem* fs,
   // Numbers go on without a gap, which upstream would refuse.
   if (!files_.empty()) next_number_ = files_.back()->number + 1;
   cut_ = true;
+  holding_ = scan_from > 0;
   RemoveUnheldLocked();
   return result;
 }
@@ -350,7 +351,14 @@ void HeadChunks::Release(ChunkPlace place) {
   if (--file->holders == 0) RemoveUnheldLocked();
 }
 
+void HeadChunks::AllHeld() {
+  MutexLock lock(&mu_);
+  holding_ = false;
+  RemoveUnheldLocked();
+}
+
 void HeadChunks::RemoveUnheldLocked() {
+  if (holding_) return;
   while (!files_.empty() && files_.front()->holders == 0) {
     File& file = *files_.front();
     if (files_.size() == 1) {

@@ -101,7 +101,7 @@ class HeadChunks {
   // damage nothing can be used, because series would have holes: the rest of the file and all later
   // files are moved to `lost_directory`; their samples come from the log.
   // What lies before `scan_from` (a snapshot knows it) is neither checked nor visited: its chunks
-  // need a Hold(). Without this call everything stays in memory.
+  // need a Hold(), and no file goes before AllHeld(). Without this call everything stays in memory.
   using Visit = std::function<absl::StatusOr<bool>(const HeadChunk& chunk)>;
   absl::StatusOr<LoadResult> Load(io::FileSystem* fs, const std::string& directory,
                                   const std::string& lost_directory, const Visit& visit,
@@ -118,6 +118,8 @@ class HeadChunks {
   }
   // One more holder of a chunk; false when no file has the place.
   bool Hold(ChunkPlace place);
+  // After a Load() with `scan_from`: what is wanted of the chunks before it has its holders now.
+  void AllHeld();
   // Where the next chunk goes: all chunks are before it.
   ChunkPlace end() const;
   // A holder needs the chunk no longer. Files go, oldest first, when nobody holds a chunk of them;
@@ -186,6 +188,7 @@ class HeadChunks {
   std::deque<std::unique_ptr<File>> files_ ABSL_GUARDED_BY(mu_);  // Numbers ascend by one.
   uint32_t next_number_ ABSL_GUARDED_BY(mu_) = 1;
   bool cut_ ABSL_GUARDED_BY(mu_) = true;
+  bool holding_ ABSL_GUARDED_BY(mu_) = false;  // Until AllHeld(): holders are not known yet.
   std::atomic<size_t> buffered_bytes_{0};  // Changed under mu_.
 
   HeadChunksCounters counters_;  // Synchronise themselves.
