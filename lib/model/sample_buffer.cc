@@ -1,6 +1,7 @@
 #include "lib/model/sample_buffer.h"
 
 #include "lib/base/check.h"
+#include "lib/model/stale.h"
 
 namespace narthex {
 
@@ -51,6 +52,37 @@ void SampleBuffer::AppendFrom(const SampleBuffer& other, size_t index) {
       break;
   }
   if (!other.start_timestamps_.empty()) SetStartTimestamp(other.start_timestamps_[index]);
+}
+
+void SampleBuffer::AppendAll(const SampleBuffer& other) {
+  if (!extras_ && !other.extras_) {
+    timestamps_.insert(timestamps_.end(), other.timestamps_.begin(), other.timestamps_.end());
+    values_.insert(values_.end(), other.values_.begin(), other.values_.end());
+    return;
+  }
+  Reserve(size() + other.size());
+  for (size_t i = 0; i < other.size(); ++i) AppendFrom(other, i);
+}
+
+void SampleBuffer::ForgetResetHint() {
+  NARTHEX_DCHECK(!empty());
+  const auto forget = [](CounterResetHint* hint) {
+    if (*hint != CounterResetHint::kGauge) *hint = CounterResetHint::kUnknown;
+  };
+  if (kind(size() - 1) == SampleKind::kHistogram) {
+    forget(&histograms_[places_.back()].reset_hint);
+  } else if (kind(size() - 1) == SampleKind::kFloatHistogram) {
+    forget(&float_histograms_[places_.back()].reset_hint);
+  }
+}
+
+void SampleBuffer::DropHistograms() {
+  if (!has_histograms()) return;
+  Filter(0, [&](size_t i) { return kinds_[i] == SampleKind::kFloat || IsStale(values_[i]); });
+  kinds_.clear();
+  places_.clear();
+  histograms_.clear();
+  float_histograms_.clear();
 }
 
 void SampleBuffer::ClearExtras() {

@@ -38,10 +38,12 @@ class SampleBuffer {
   void SetStartTimestamp(Timestamp start);
   // Appends a sample of any kind of another buffer, its start timestamp included.
   void AppendFrom(const SampleBuffer& other, size_t index);
-  void AppendAll(const SampleBuffer& other) {
-    Reserve(size() + other.size());
-    for (size_t i = 0; i < other.size(); ++i) AppendFrom(other, i);
-  }
+  void AppendAll(const SampleBuffer& other);
+  // The histogram that was appended last, unless it is a gauge or a float, says no more whether
+  // there was a counter reset before it. REQUIRES: !empty().
+  void ForgetResetHint();
+  // Leaves floats alone: histograms go, but those that are staleness markers become such floats.
+  void DropHistograms();
   void Reserve(size_t count) {
     timestamps_.reserve(count);
     values_.reserve(count);

@@ -10,21 +10,18 @@
 #include "lib/base/coding.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
-#include "lib/chunkenc/xor_chunk.h"
 #include "lib/rpc/channel.h"
 #include "lib/rpc/convert.h"
 #include "lib/rpc/label_cache.h"
 #include "lib/rpc/response_stream.h"
 #include "lib/rpc/unary_call.h"
-#include "lib/storage/merge.h"
+#include "lib/storage/chunk_samples.h"
 #include "lib/storage/select_frame.h"
 #include "narthex/v1/storage.grpc.pb.h"
 
 namespace narthex::rpc {
 namespace {
 
-using storage::DeletedInterval;
-using storage::SelectChunk;
 using storage::SelectFrameReader;
 
 // Reads the label sets of a Labels answer, one call of Next() a set.
@@ -55,58 +52,6 @@ class LabelSetReader {
   ByteReader bytes_;
   std::vector<LabelView> views_;
 };
-
-// Puts `addition` into the samples of `out` from `base` on. Of two samples at one time the one in
-// `out` stays.
-void MergeInto(const SampleBuffer& addition, size_t base, SampleBuffer* out) {
-  SampleBuffer present;
-  present.Reserve(out->size() - base);
-  for (size_t i = base; i < out->size(); ++i) {
-    present.Append(out->timestamps()[i], out->values()[i]);
-  }
-  out->Resize(base);
-  storage::MergeSamples(present, addition, out);
-}
-
-void Delete(std::span<const DeletedInterval> deleted, size_t base, SampleBuffer* out) {
-  if (deleted.empty()) return;
-  size_t kept = base;
-  for (size_t i = base; i < out->size(); ++i) {
-    const Timestamp timestamp = out->timestamps()[i];
-    const bool gone = std::any_of(deleted.begin(), deleted.end(), [&](const DeletedInterval& d) {
-      return timestamp >= d.min_time && timestamp <= d.max_time;
-    });
-    if (gone) continue;
-    out->mutable_timestamps()[kept] = timestamp;
-    out->mutable_values()[kept] = out->values()[i];
-    ++kept;
-  }
-  out->Resize(kept);
-}
-
-// Appends the visible samples of `chunks` within min_time…max_time. Chunks mostly follow one
-// another and are decoded in place; one that overlaps what is there already is merged in.
-absl::Status DecodeChunks(std::span<const SelectChunk> chunks, Timestamp min_time,
-                          Timestamp max_time, SampleBuffer* out) {
-  const size_t base = out->size();
-  SampleBuffer overlap;
-  for (const SelectChunk& chunk : chunks) {
-    if (chunk.visible_samples == 0 || chunk.max_time < min_time || chunk.min_time > max_time) {
-      continue;
-    }
-    if (chunk.encoding != chunkenc::Encoding::kXor) {
-      return absl::UnimplementedError(ToAbsl(
-          StrCat("chunk encoding ", static_cast<int>(chunk.encoding), " cannot be read yet")));
-    }
-    const bool follows = out->size() == base || out->timestamps()[out->size() - 1] < chunk.min_time;
-    SampleBuffer* const target = follows ? out : &overlap;
-    overlap.Clear();
-    NARTHEX_RETURN_IF_ERROR(
-        chunkenc::XorDecode(chunk.bytes, chunk.visible_samples, min_time, max_time, target));
-    if (!follows) MergeInto(overlap, base, out);
-  }
-  return absl::OkStatus();
-}
 
 void FillSelector(const storage::Selector& selector, v1::SelectSelector* proto) {
   const storage::SelectHints& hints = selector.hints;
@@ -359,7 +304,6 @@ class RemoteQuerier::Set : public storage::SeriesSet {
   const Labels& labels() const override { return frame_labels_[position_]; }
 
   absl::Status ReadSamples(SampleBuffer* out) override {
-    const size_t base = out->size();
     switch (reader_->kind()) {
       case SelectFrameReader::Kind::kLabelsOnly:
         return absl::OkStatus();
@@ -373,10 +317,8 @@ class RemoteQuerier::Set : public storage::SeriesSet {
       case SelectFrameReader::Kind::kChunks:
         break;
     }
-    NARTHEX_RETURN_IF_ERROR(
-        stream_->Named(DecodeChunks(reader_->chunks(), min_time_, max_time_, out)));
-    Delete(reader_->deleted(), base, out);
-    return absl::OkStatus();
+    return stream_->Named(storage::ReadChunkSamples(reader_->chunks(), reader_->deleted(),
+                                                    min_time_, max_time_, out));
   }
 
   absl::Status status() const override { return status_; }

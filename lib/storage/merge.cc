@@ -54,9 +54,7 @@ class MergedSeriesSet : public SeriesSet {
       MergeSamples(merged_, read_, &joined_);
       std::swap(merged_, joined_);
     }
-    for (size_t i = 0; i < merged_.size(); ++i) {
-      out->Append(merged_.timestamps()[i], merged_.values()[i]);
-    }
+    out->AppendAll(merged_);
     return absl::OkStatus();
   }
 
@@ -87,16 +85,21 @@ std::unique_ptr<SeriesSet> MergeSeriesSets(std::vector<std::unique_ptr<SeriesSet
 void MergeSamples(const SampleBuffer& a, const SampleBuffer& b, SampleBuffer* out) {
   const std::span<const Timestamp> a_times = a.timestamps();
   const std::span<const Timestamp> b_times = b.timestamps();
+  const SampleBuffer* last = nullptr;
+  const auto take = [&](const SampleBuffer& from, size_t index) {
+    out->AppendFrom(from, index);
+    // Another one came before it than the one that its hint compares it with.
+    if (last != nullptr && last != &from) out->ForgetResetHint();
+    last = &from;
+  };
   size_t i = 0;
   size_t j = 0;
   while (i < a_times.size() || j < b_times.size()) {
     if (j == b_times.size() || (i < a_times.size() && a_times[i] <= b_times[j])) {
       if (j < b_times.size() && a_times[i] == b_times[j]) ++j;
-      out->Append(a_times[i], a.values()[i]);
-      ++i;
+      take(a, i++);
     } else {
-      out->Append(b_times[j], b.values()[j]);
-      ++j;
+      take(b, j++);
     }
   }
 }

@@ -15,7 +15,8 @@ namespace narthex::storage {
 std::unique_ptr<SeriesSet> MergeSeriesSets(std::vector<std::unique_ptr<SeriesSet>> sets);
 
 // Appends the union of `a` and `b`, each in time order without duplicates, to `out`; at equal
-// timestamps `a` wins.
+// timestamps `a` wins. A counter histogram that then follows one of the other buffer says no more
+// whether there was a reset between them.
 void MergeSamples(const SampleBuffer& a, const SampleBuffer& b, SampleBuffer* out);
 
 }  // namespace narthex::storage

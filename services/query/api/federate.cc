@@ -68,6 +68,8 @@ http::ServerResponse FederateHandler::Handle(const http::ServerRequest& request)
       if (const absl::Status status = set->ReadSamples(&samples); !status.ok()) {
         return Failure(status);
       }
+      // The text format has no native histograms.
+      samples.DropHistograms();
       if (samples.empty() || IsStale(samples.values().back())) continue;
       // The name's bytes live in the label set of the key itself.
       const Labels labels = set->labels();

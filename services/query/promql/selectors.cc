@@ -33,6 +33,8 @@ class StorageReader {
       context_->Fail(std::move(status));
       return false;
     }
+    // The functions and operators of this engine are those of floats.
+    samples->DropHistograms();
     held_ = samples->size();
     context_->stats().samples_read += held_;
     return context_->Hold(held_) && context_->Tick(held_);

@@ -86,9 +86,7 @@ class DbQuerier::Set : public storage::SeriesSet {
   }
   const Labels& labels() const override { return labels_; }
   absl::Status ReadSamples(SampleBuffer* out) override {
-    for (size_t i = 0; i < samples_.size(); ++i) {
-      out->Append(samples_.timestamps()[i], samples_.values()[i]);
-    }
+    out->AppendAll(samples_);
     return absl::OkStatus();
   }
   absl::Status status() const override { return status_; }
