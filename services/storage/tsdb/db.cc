@@ -29,14 +29,6 @@ std::string NewReferenceSpace() {
   return space;
 }
 
-bool IsBlockName(std::string_view name) {
-  constexpr size_t kUlidSize = 26;
-  constexpr std::string_view kDigits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-  return name.size() == kUlidSize && std::all_of(name.begin(), name.end(), [&](char c) {
-           return kDigits.find(c) != std::string_view::npos;
-         });
-}
-
 absl::Status CheckWritable(io::FileSystem* fs, const std::string& directory) {
   const std::string path = io::JoinPath(directory, "writable.tmp");
   NARTHEX_RETURN_IF_ERROR(fs->Create(path).status());
@@ -69,9 +61,10 @@ Db::Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
       clock_(clock),
       logger_(std::move(logger)),
       lock_(std::move(lock)),
+      store_(fs, options_.path, logger_),
       head_(options_.head, clock),
-      settings_(options_.settings),
-      blocks_(std::make_shared<BlockList>()) {}
+      compactor_(fs, clock, logger_, {{}, {}, options_.observer}),
+      settings_(options_.settings) {}
 
 Db::~Db() = default;
 
@@ -129,11 +122,6 @@ DbSettings Db::settings() const {
   return settings_;
 }
 
-std::shared_ptr<const BlockList> Db::blocks() const {
-  MutexLock lock(&mu_);
-  return blocks_;
-}
-
 void Db::CheckDisk() {
   const absl::StatusOr<io::DiskSpace> space = fs_->SpaceOf(options_.path);
   if (!space.ok()) return;
@@ -149,32 +137,11 @@ void Db::CheckDisk() {
     read_only_reason_ = reason;
   }
   if (!changed) return;
+  head_.RefuseAppends(reason.empty() ? absl::OkStatus() : ResourceExhausted(reason));
   if (reason.empty()) {
     logger_.Info("the disk has space again; samples are accepted");
   } else {
     logger_.Error("read-only: no sample is accepted until the disk has space", {{"err", reason}});
-  }
-}
-
-absl::Status Db::Compact(const Pace&) { return absl::OkStatus(); }
-absl::Status Db::ReloadBlocks() { return absl::OkStatus(); }
-absl::Status Db::Delete(std::span<const Matcher>, Timestamp, Timestamp) {
-  return absl::UnimplementedError("deletes are not there yet");
-}
-absl::Status Db::CleanTombstones(const Pace&) { return absl::OkStatus(); }
-absl::StatusOr<std::string> Db::Snapshot(std::string, bool, const Pace&) {
-  return absl::UnimplementedError("snapshots are not there yet");
-}
-uint64_t Db::blocks_bytes() const { return 0; }
-Timestamp Db::min_time() const { return head_.min_time(); }
-
-void Db::WarnOfBlocks() {
-  const absl::StatusOr<std::vector<std::string>> names = fs_->List(options_.path);
-  if (!names.ok()) return;
-  const auto blocks = std::count_if(names->begin(), names->end(), IsBlockName);
-  if (blocks > 0) {
-    logger_.Warn("the directory has blocks; they are kept, and not yet served",
-                 {{"blocks", blocks}});
   }
 }
 
@@ -185,9 +152,18 @@ absl::Status Db::Replay(const std::function<bool()>& stopped) {
   return status;
 }
 
+absl::Status Db::OpenBlocks() {
+  MutexLock work(&work_mu_);
+  NARTHEX_RETURN_IF_ERROR(store_.RemoveLeftovers());
+  NARTHEX_RETURN_IF_ERROR(RemoveSnapshotLeftovers());
+  NARTHEX_RETURN_IF_ERROR(ReloadLocked());
+  blocks_open_.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
 absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
   const absl::Duration start = clock_->Monotonic();
-  WarnOfBlocks();
+  NARTHEX_RETURN_IF_ERROR(OpenBlocks());
   const std::string log_directory = io::JoinPath(options_.path, kLogDirectory);
   const std::string lost_directory =
       io::JoinPath(io::JoinPath(options_.path, kQuarantineDirectory),
@@ -204,6 +180,7 @@ absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
   ooo.senders_known = !replay_result_.reference_space.empty();
   NARTHEX_RETURN_IF_ERROR(OpenOutOfOrderLog(ooo, &head_, logger_, stopped, &ooo_replay_result_));
   NARTHEX_RETURN_IF_ERROR(OpenLog());
+  NARTHEX_RETURN_IF_ERROR(DropWhatBlocksHave());
   replay_duration_ = clock_->Monotonic() - start;
   const ReplayResult& result = replay_result_;
   logger_.Info("log replayed", {{"duration_seconds", absl::ToDoubleSeconds(replay_duration_)},
@@ -238,6 +215,17 @@ absl::Status Db::OpenLog() {
     logger_.Info("series references start anew", {{"cause", result.new_space_cause}});
   }
   return head_.StartAppending(start);
+}
+
+absl::Status Db::DropWhatBlocksHave() {
+  const bool foreign =
+      !replay_result_.empty && !replay_result_.damaged && replay_result_.reference_space.empty();
+  const Timestamp end = store_.in_order_end();
+  if (!foreign || end <= head_.min_time()) return absl::OkStatus();
+  logger_.Info("another program wrote the log: what is older than its newest block is in blocks",
+               {{"time", end}});
+  const absl::Status status = head_.TruncateBefore(end).status();
+  return absl::IsUnimplemented(status) ? absl::OkStatus() : status;
 }
 
 absl::Status Db::Quarantine(std::string_view name, std::string_view bytes) {

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +17,8 @@
 #include "lib/io/file_system.h"
 #include "lib/log/log.h"
 #include "services/storage/tsdb/block.h"
+#include "services/storage/tsdb/block_store.h"
+#include "services/storage/tsdb/compactor.h"
 #include "services/storage/tsdb/head.h"
 #include "services/storage/tsdb/head_appender.h"
 #include "services/storage/tsdb/head_reader.h"
@@ -23,13 +27,6 @@
 #include "services/storage/tsdb/replay.h"
 
 namespace narthex::tsdb {
-
-// Called between pieces of background work of a few milliseconds each: may wait, so that the work
-// yields, and ends it with the error that it returns. Empty: go on at once.
-using Pace = std::function<absl::Status()>;
-
-// The open blocks, by min_time. A snapshot: never changed once it is published.
-using BlockList = std::vector<std::shared_ptr<Block>>;
 
 // What may change while the database runs.
 struct DbSettings {
@@ -41,14 +38,6 @@ struct DbSettings {
   absl::Duration out_of_order_window;
   size_t exemplars_max = 100'000;
   friend bool operator==(const DbSettings&, const DbSettings&) = default;
-};
-
-// What metrics want to see of each compaction. Called by the thread that compacts.
-struct DbObserver {
-  std::function<void(absl::Duration)> compaction_done;
-  std::function<void(absl::Duration)> tombstones_cleaned;
-  // Of each chunk that is written into a block.
-  std::function<void(size_t bytes, uint32_t samples, int64_t range_ms)> chunk_written;
 };
 
 struct DbOptions {
@@ -92,6 +81,10 @@ struct DbCounters {
   std::atomic<uint64_t> size_retentions{0};  // …or for the size of all.
   std::atomic<uint64_t> head_truncations{0};
   std::atomic<uint64_t> head_truncations_failed{0};
+  std::atomic<uint64_t> checkpoints{0};
+  std::atomic<uint64_t> checkpoints_failed{0};
+  std::atomic<uint64_t> checkpoint_deletions{0};
+  std::atomic<uint64_t> checkpoint_deletions_failed{0};
 };
 
 // A time series database in one directory, which is laid out as Prometheus': a head in memory over
@@ -157,9 +150,9 @@ class Db {
 
   // --- Parts. ---
 
-  std::shared_ptr<const BlockList> blocks() const;
-  uint64_t blocks_bytes() const;  // Of all blocks.
-  Timestamp min_time() const;     // Of blocks and head; kMaxTimestamp when empty.
+  std::shared_ptr<const BlockList> blocks() const { return store_.list(); }
+  uint64_t blocks_bytes() const { return store_.size_bytes(); }
+  Timestamp min_time() const;  // Of blocks and head; kMaxTimestamp when empty.
   const DbCounters& counters() const { return counters_; }
   // REQUIRES (for appending and reading): ready().
   Head& head() { return head_; }
@@ -174,9 +167,34 @@ class Db {
 
   Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
      std::unique_ptr<io::DirectoryLock> lock);
+  absl::Status OpenBlocks();
+  absl::Status RemoveSnapshotLeftovers();
+  // Upstream takes samples before the end of its newest block for persisted, and has deleted some
+  // of them perhaps; its log may still have them.
+  absl::Status DropWhatBlocksHave();
   absl::Status ReplayLog(const std::function<bool()>& stopped);
   absl::Status OpenLog();
-  void WarnOfBlocks();
+
+  // What Compact() consists of.
+  absl::Status CompactLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  bool HeadDueLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status CompactHeadLocked(Timestamp begin, const Pace& pace)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status WriteHeadLocked(Timestamp begin, Timestamp end, const Pace& pace)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status CompactBlocksLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status MergeLocked(const std::vector<std::shared_ptr<Block>>& blocks, const Pace& pace)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status CheckpointLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  // Makes a block that was just written part of the list.
+  absl::Status PublishLocked(const std::string& ulid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status ReloadLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  void MarkFailedLocked(const std::vector<std::shared_ptr<Block>>& blocks,
+                        const absl::Status& cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  // Waits until nobody needs what the newest blocks stand for.
+  absl::Status WaitForReaders(const Pace& pace);
+  uint64_t BytesBesideBlocks() const;
+  int64_t BlockRangeMax() const;
 
   // Constant after construction.
   const DbOptions options_;
@@ -188,6 +206,7 @@ class Db {
   // Synchronise themselves.
   DbCounters counters_;
   mutable ReaderGate gate_;
+  BlockStore store_;  // Changed under work_mu_.
   Head head_;
   ReplayProgress progress_;
   // Set by Replay() before ready_.
@@ -199,11 +218,22 @@ class Db {
 
   // Held for the whole of a piece of background or administrative work.
   Mutex work_mu_;
+  Compactor compactor_ ABSL_GUARDED_BY(work_mu_);
+  // A part of the head that is in a block and still to be truncated away, because readers needed
+  // it.
+  struct Written {
+    Timestamp begin;
+    Timestamp end;
+    uint64_t revision;  // Of the head before it was read.
+  };
+  std::optional<Written> written_ ABSL_GUARDED_BY(work_mu_);
+  absl::Duration head_compacted_ ABSL_GUARDED_BY(work_mu_);  // Monotonic.
+  std::set<std::string> failed_ ABSL_GUARDED_BY(work_mu_);   // Blocks not to be merged.
+  bool truncated_ ABSL_GUARDED_BY(work_mu_) = false;         // A checkpoint is due.
 
   mutable Mutex mu_;
   absl::Status replay_error_ ABSL_GUARDED_BY(mu_);
   DbSettings settings_ ABSL_GUARDED_BY(mu_);
-  std::shared_ptr<const BlockList> blocks_ ABSL_GUARDED_BY(mu_);
   std::string read_only_reason_ ABSL_GUARDED_BY(mu_);  // Empty: not read-only.
 };
 

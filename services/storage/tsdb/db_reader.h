@@ -2,6 +2,7 @@
 #define NARTHEX_SERVICES_STORAGE_TSDB_DB_READER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@
 
 namespace narthex::tsdb {
 
+class Block;
 class Db;
 
 // The series of one selector, read once from front to back: Next(), then at most one of the Read…
@@ -91,6 +93,13 @@ class DbReader {
       Timestamp max_time) const;
 
  private:
+  using Lookup = std::function<absl::StatusOr<std::vector<std::string>>(
+      const Block& block, std::span<const Matcher> matchers)>;
+  // Joins what the head and the blocks have.
+  absl::StatusOr<std::vector<std::string>> Collect(
+      std::vector<std::string> of_head, std::span<const std::vector<Matcher>> matcher_sets,
+      Timestamp min_time, Timestamp max_time, const Lookup& lookup) const;
+
   struct Rep;
   const std::unique_ptr<Rep> rep_;
 };

@@ -1,6 +1,7 @@
 #ifndef NARTHEX_SERVICES_STORAGE_TSDB_HEAD_READER_H_
 #define NARTHEX_SERVICES_STORAGE_TSDB_HEAD_READER_H_
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,11 @@ class HeadReader {
   void SortByLabels(std::vector<Slot>* slots) const { head_->index().SortByLabels(slots); }
   storage::SeriesRef ReferenceOf(Slot slot) const { return head_->table().cold(slot).reference; }
   Labels LabelsOf(Slot slot) const { return head_->index().LabelsOf(slot); }
+  // Of a bounded piece of slots at a time; see SeriesIndex.
+  void VisitLabels(std::span<const Slot> slots,
+                   const std::function<void(size_t, std::span<const LabelView>)>& visit) const {
+    head_->index().VisitLabels(slots, visit);
+  }
 
   // kNoSlot when nothing has this reference, or no longer.
   Slot FindReference(storage::SeriesRef reference) const {
