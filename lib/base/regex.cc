@@ -17,6 +17,7 @@ namespace {
 // slower without a word.
 constexpr int64_t kMemoryMax = int64_t{64} << 20;
 constexpr size_t kLiteralsMax = 256;
+constexpr uint8_t kRuneSelf = 0x80;  // Smaller bytes are characters by themselves.
 
 re2::StringPiece ToPiece(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -113,6 +114,33 @@ bool IsMeta(char c) {
   return std::string_view("\\.+*?()|[]{}^$").find(c) != std::string_view::npos;
 }
 
+// The character that stands at the start of an expression for itself: plain, escaped ("\\."), or
+// alone in a class ("[.]"). Gives the size of its writing, 0 when there is none.
+size_t ReadLiteral(std::string_view pattern, std::string_view* literal) {
+  if (pattern.empty()) return 0;
+  if (pattern[0] == '\\') {
+    // Only escaped punctuation is a literal for sure.
+    if (pattern.size() < 2 || !(IsMeta(pattern[1]) || pattern[1] == '-' || pattern[1] == '/')) {
+      return 0;
+    }
+    *literal = pattern.substr(1, 1);
+    return 2;
+  }
+  if (pattern[0] == '[') {
+    const bool alone = pattern.size() >= 3 && pattern[2] == ']' && pattern[1] != '^' &&
+                       pattern[1] != '\\' && pattern[1] != '[' && pattern[1] != ']' &&
+                       static_cast<uint8_t>(pattern[1]) < kRuneSelf;
+    if (!alone) return 0;
+    *literal = pattern.substr(1, 1);
+    return 3;
+  }
+  if (IsMeta(pattern[0])) return 0;
+  size_t size = 0;
+  if (IsInvalidRune(DecodeRune(pattern, &size), size)) return 0;
+  *literal = pattern.substr(0, size);
+  return size;
+}
+
 // Reads an expression that is made only of literal characters, groups and alternations, and
 // collects all strings it matches.
 class LiteralReader {
@@ -171,19 +199,10 @@ class LiteralReader {
       rest_.remove_prefix(1);
       return inner;
     }
-    if (rest_[0] == '\\') {
-      // Only escaped punctuation is a literal for sure.
-      if (rest_.size() < 2 || !(IsMeta(rest_[1]) || rest_[1] == '-' || rest_[1] == '/')) {
-        return std::nullopt;
-      }
-      std::vector<std::string> one = {std::string(rest_.substr(1, 1))};
-      rest_.remove_prefix(2);
-      return one;
-    }
-    if (IsMeta(rest_[0])) return std::nullopt;
-    size_t size = 0;
-    if (IsInvalidRune(DecodeRune(rest_, &size), size)) return std::nullopt;
-    std::vector<std::string> one = {std::string(rest_.substr(0, size))};
+    std::string_view literal;
+    const size_t size = ReadLiteral(rest_, &literal);
+    if (size == 0) return std::nullopt;
+    std::vector<std::string> one = {std::string(literal)};
     rest_.remove_prefix(size);
     return one;
   }
@@ -198,17 +217,9 @@ std::string ReadPrefix(std::string_view pattern) {
   if (pattern.find('|') != std::string_view::npos) return "";
   std::string prefix;
   while (!pattern.empty()) {
-    size_t size = 0;
-    std::string next;
-    if (pattern[0] == '\\') {
-      if (pattern.size() < 2 || !(IsMeta(pattern[1]) || pattern[1] == '-' || pattern[1] == '/'))
-        break;
-      next = pattern.substr(1, 1);
-      size = 2;
-    } else {
-      if (IsMeta(pattern[0]) || IsInvalidRune(DecodeRune(pattern, &size), size)) break;
-      next = pattern.substr(0, size);
-    }
+    std::string_view next;
+    const size_t size = ReadLiteral(pattern, &next);
+    if (size == 0) break;
     pattern.remove_prefix(size);
     if (!pattern.empty() && std::string_view("*?{").find(pattern[0]) != std::string_view::npos)
       break;
@@ -216,6 +227,68 @@ std::string ReadPrefix(std::string_view pattern) {
     if (!pattern.empty() && pattern[0] == '+') break;
   }
   return prefix;
+}
+
+// An expression that is literals with `.*` and `.+` between them, as most are that people write to
+// select series ("host-.*[.]example[.]org", ".*error.*"): finding the literals one after the other
+// is several times faster than an automaton.
+class Wildcards {
+ public:
+  // Nothing when the expression is of another kind.
+  static std::optional<Wildcards> Read(std::string_view pattern) {
+    Wildcards wildcards;
+    wildcards.parts_.emplace_back();
+    if (!pattern.empty() && pattern[0] == '^') pattern.remove_prefix(1);
+    while (!pattern.empty() && pattern != "$") {
+      std::string_view literal;
+      if (pattern.substr(0, 2) == ".*" || pattern.substr(0, 2) == ".+") {
+        if (wildcards.parts_.size() == kPartsMax) return std::nullopt;
+        wildcards.parts_.push_back({pattern[1] == '+' ? size_t{1} : size_t{0}, ""});
+        pattern.remove_prefix(2);
+        // Whether a gap is greedy makes no difference to a match of the whole.
+        if (!pattern.empty() && pattern[0] == '?') pattern.remove_prefix(1);
+      } else if (const size_t size = ReadLiteral(pattern, &literal); size > 0) {
+        wildcards.parts_.back().literal += literal;
+        pattern.remove_prefix(size);
+      } else {
+        return std::nullopt;
+      }
+      if (!pattern.empty() && std::string_view("*+?{").find(pattern[0]) != std::string_view::npos) {
+        return std::nullopt;
+      }
+    }
+    if (wildcards.parts_.size() == 1) return std::nullopt;
+    return wildcards;
+  }
+
+  // REQUIRES: text is ASCII, where a gap of one byte is one of one character.
+  bool Match(std::string_view text) const {
+    const std::string& first = parts_.front().literal;
+    if (text.substr(0, first.size()) != first) return false;
+    size_t place = first.size();
+    for (size_t i = 1; i + 1 < parts_.size(); ++i) {
+      place = text.find(parts_[i].literal, place + parts_[i].gap_min);
+      if (place == std::string_view::npos) return false;
+      place += parts_[i].literal.size();
+    }
+    const Part& last = parts_.back();
+    return text.size() >= place + last.gap_min + last.literal.size() &&
+           text.substr(text.size() - last.literal.size()) == last.literal;
+  }
+
+ private:
+  static constexpr size_t kPartsMax = 16;
+  struct Part {
+    size_t gap_min = 0;  // Of the gap before the literal; the first part has no gap.
+    std::string literal;
+  };
+  std::vector<Part> parts_;
+};
+
+bool IsAscii(std::string_view text) {
+  uint8_t bits = 0;
+  for (const char c : text) bits |= static_cast<uint8_t>(c);
+  return bits < kRuneSelf;
 }
 
 bool IsWordChar(char c) {
@@ -230,6 +303,7 @@ struct Regex::Rep {
   std::map<std::string, int> groups;
   std::optional<std::vector<std::string>> literals;
   std::string prefix;
+  std::optional<Wildcards> wildcards;
 
   // The submatches of a match of the whole text (anchored) or from `start` on.
   bool Match(std::string_view text, size_t start, re2::RE2::Anchor anchor,
@@ -291,7 +365,10 @@ struct Regex::Rep {
     if (!rep->re->ok()) return ToGoError(*rep->re, pattern);
     rep->groups = rep->re->NamedCapturingGroups();
     rep->literals = LiteralReader(pattern).Read();
-    if (!rep->literals) rep->prefix = ReadPrefix(pattern);
+    if (!rep->literals) {
+      rep->prefix = ReadPrefix(pattern);
+      if (dot_newline) rep->wildcards = Wildcards::Read(pattern);
+    }
     return std::shared_ptr<const Rep>(std::move(rep));
   }
 };
@@ -320,6 +397,7 @@ bool Regex::Matches(std::string_view text) const {
     return std::binary_search(rep_->literals->begin(), rep_->literals->end(), text);
   }
   if (text.substr(0, rep_->prefix.size()) != rep_->prefix) return false;
+  if (rep_->wildcards && IsAscii(text)) return rep_->wildcards->Match(text);
   return rep_->re->Match(ToPiece(text), 0, text.size(), re2::RE2::ANCHOR_BOTH, nullptr, 0);
 }
 

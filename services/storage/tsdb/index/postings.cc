@@ -30,35 +30,35 @@ size_t Gallop(const List& list, size_t from, uint32_t wanted) {
   return low;
 }
 
-// Keeps those of *series that are in `other`, or with `kept` false those that are not.
 template <typename List>
-void Filter(const List& other, bool kept, SeriesList* series) {
+void SubtractList(const List& other, SeriesList* series) {
   size_t place = 0;
   size_t out = 0;
   for (const uint32_t one : *series) {
     place = Gallop(other, place, one);
-    const bool found = place < other.size() && other[place] == one;
-    if (found == kept) (*series)[out++] = one;
+    if (place == other.size() || other[place] != one) (*series)[out++] = one;
   }
   series->resize(out);
 }
 
-// With *series much longer than `other` the walk goes the other way round.
+// Each list leaps to where the other is, so that stretches that only one of them has cost little.
 template <typename List>
-void IntersectLists(const List& other, SeriesList* series) {
-  if (other.size() * 8 >= series->size()) {
-    Filter(other, true, series);
-    return;
-  }
-  SeriesList common;
+void IntersectList(const List& other, SeriesList* series) {
   size_t place = 0;
-  for (size_t i = 0; i < other.size(); ++i) {
-    const uint32_t one = other[i];
-    place = Gallop(*series, place, one);
-    if (place == series->size()) break;
-    if ((*series)[place] == one) common.push_back(one);
+  size_t other_place = 0;
+  size_t out = 0;
+  while (place < series->size()) {
+    const uint32_t one = (*series)[place];
+    other_place = Gallop(other, other_place, one);
+    if (other_place == other.size()) break;
+    if (other[other_place] == one) {
+      (*series)[out++] = one;
+      ++place;
+    } else {
+      place = Gallop(*series, place + 1, other[other_place]);
+    }
   }
-  *series = std::move(common);
+  series->resize(out);
 }
 
 SeriesList UnionByBits(std::span<const PostingsView> lists, uint32_t first, uint32_t last,
@@ -117,12 +117,12 @@ SeriesList Union(std::span<const PostingsView> lists) {
   return series;
 }
 
-void Intersect(PostingsView other, SeriesList* series) { IntersectLists(other, series); }
+void Intersect(PostingsView other, SeriesList* series) { IntersectList(other, series); }
 void Intersect(std::span<const uint32_t> other, SeriesList* series) {
-  IntersectLists(other, series);
+  IntersectList(other, series);
 }
-void Subtract(PostingsView other, SeriesList* series) { Filter(other, false, series); }
-void Subtract(std::span<const uint32_t> other, SeriesList* series) { Filter(other, false, series); }
+void Subtract(PostingsView other, SeriesList* series) { SubtractList(other, series); }
+void Subtract(std::span<const uint32_t> other, SeriesList* series) { SubtractList(other, series); }
 
 bool Intersects(PostingsView other, std::span<const uint32_t> series) {
   size_t place = 0;

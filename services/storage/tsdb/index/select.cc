@@ -87,21 +87,58 @@ absl::Status ListsOf(const Reader& reader, const Term& term, std::vector<Posting
   return status.ok() ? visited : status;
 }
 
-absl::StatusOr<PostingsCache::Entry> UnionOf(const Reader& reader, const Term& term,
-                                             PostingsCache* cache) {
-  const bool remember = cache != nullptr && term.cost >= kValuesRememberedMin;
-  std::string key;
-  if (remember) {
-    key = StrCat(term.matcher->name(), MatchTypeText(term.matcher->type()), term.matcher->value());
-    PostingsCache::Entry found = cache->Find(key);
-    if (found != nullptr) return found;
+// Narrows *series, of which nothing is all of them, still.
+class Narrower {
+ public:
+  Narrower(const Reader& reader, PostingsCache* cache, std::optional<SeriesList>* series)
+      : reader_(reader), cache_(cache), series_(series) {}
+
+  absl::Status Apply(const Term& term) {
+    const bool remember = cache_ != nullptr && term.cost >= kValuesRememberedMin;
+    std::string key;
+    PostingsCache::Entry united;
+    if (remember) {
+      key =
+          StrCat(term.matcher->name(), MatchTypeText(term.matcher->type()), term.matcher->value());
+      united = cache_->Find(key);
+    }
+    if (united == nullptr) {
+      std::vector<PostingsView> lists;
+      NARTHEX_RETURN_IF_ERROR(ListsOf(reader_, term, &lists));
+      // Alone, a list need not be copied.
+      if (lists.size() == 1 && !remember) return ApplyList(lists[0], term.subtract);
+      united = std::make_shared<const SeriesList>(Union(lists));
+      if (remember) cache_->Insert(key, united);
+    }
+    return ApplyList(std::span<const uint32_t>(*united), term.subtract);
   }
-  std::vector<PostingsView> lists;
-  NARTHEX_RETURN_IF_ERROR(ListsOf(reader, term, &lists));
-  auto united = std::make_shared<const SeriesList>(Union(lists));
-  if (remember) cache->Insert(key, united);
-  return united;
-}
+
+ private:
+  static SeriesList Copied(PostingsView list) { return Copy(list); }
+  static SeriesList Copied(std::span<const uint32_t> list) { return {list.begin(), list.end()}; }
+
+  template <typename List>
+  absl::Status ApplyList(const List& list, bool subtract) {
+    if (!*series_ && !subtract) {
+      *series_ = Copied(list);
+      return absl::OkStatus();
+    }
+    if (!*series_) {
+      NARTHEX_ASSIGN_OR_RETURN(const PostingsView all, reader_.AllPostings());
+      *series_ = Copy(all);
+    }
+    if (subtract) {
+      Subtract(list, &**series_);
+    } else {
+      Intersect(list, &**series_);
+    }
+    return absl::OkStatus();
+  }
+
+  const Reader& reader_;
+  PostingsCache* const cache_;
+  std::optional<SeriesList>* const series_;
+};
 
 // Asks the label of each series; neighbours mostly have the same value.
 absl::Status FilterSeries(const Reader& reader, const Matcher& matcher, SeriesList* series) {
@@ -184,25 +221,13 @@ absl::StatusOr<SeriesList> Select(const Reader& reader, std::span<const Matcher>
   std::stable_sort(terms.begin(), terms.end(), [](const Term& a, const Term& b) {
     return a.subtract != b.subtract ? b.subtract : a.cost < b.cost;
   });
+  Narrower narrower(reader, cache, &series);
   for (const Term& term : terms) {
     if (series && series->size() * kValuesPerSeries < term.cost) {
       NARTHEX_RETURN_IF_ERROR(FilterSeries(reader, *term.matcher, &*series));
       continue;
     }
-    NARTHEX_ASSIGN_OR_RETURN(const PostingsCache::Entry list, UnionOf(reader, term, cache));
-    if (!series && !term.subtract) {
-      series = *list;
-      continue;
-    }
-    if (!series) {
-      NARTHEX_ASSIGN_OR_RETURN(const PostingsView all, reader.AllPostings());
-      series = Copy(all);
-    }
-    if (term.subtract) {
-      Subtract(*list, &*series);
-    } else {
-      Intersect(*list, &*series);
-    }
+    NARTHEX_RETURN_IF_ERROR(narrower.Apply(term));
   }
   if (series) return *std::move(series);
   NARTHEX_ASSIGN_OR_RETURN(const PostingsView all, reader.AllPostings());

@@ -2,6 +2,10 @@
 
 #include <string>
 
+#include <random>
+#include <string>
+#include <vector>
+
 #include "catch2/catch.hpp"
 #include "lib/base/strings.h"
 
@@ -62,6 +66,10 @@ TEST_CASE("Literals and prefixes are found, and only where they are exact") {
       {"a.*|b", {}, ""},
       {"\\d+", {}, ""},
       {"a\\.b.+", {}, "a.b"},
+      {"a[.]b", {"a.b"}, ""},
+      {"a[.](x|y)", {"a.x", "a.y"}, ""},
+      {"a[.]b.*", {}, "a.b"},
+      {"a[.]*", {}, "a"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.pattern);
@@ -72,6 +80,33 @@ TEST_CASE("Literals and prefixes are found, and only where they are exact") {
   }
   CHECK(Regex::Compile("abc+")->Matches("abccc"));
   CHECK(Regex::Compile("(?i)abc")->Matches("ABC"));
+}
+
+// The group hides the shape of the expression, so that the automaton decides.
+TEST_CASE("Literals with gaps between them match as the automaton says") {
+  const std::vector<std::string> pieces = {"a",   "b",   "ab", "[.]", "\\.", ".*", ".+",
+                                           ".*?", ".+?", "ä",  "-",   "^",   "$"};
+  const std::vector<std::string> letters = {"a", "b", ".", "-", "ä", "\n", "\xff", "ab"};
+  std::mt19937 random(8);
+  size_t matches = 0;
+  for (int round = 0; round < 4000; ++round) {
+    std::string pattern;
+    for (size_t left = 1 + random() % 6; left > 0; --left) {
+      pattern += pieces[random() % pieces.size()];
+    }
+    const auto regex = Regex::Compile(pattern);
+    const auto automaton = Regex::Compile("(?:" + pattern + ")");
+    REQUIRE(regex.ok() == automaton.ok());
+    if (!regex.ok()) continue;
+    for (int i = 0; i < 30; ++i) {
+      std::string text;
+      for (size_t left = random() % 7; left > 0; --left) text += letters[random() % letters.size()];
+      CAPTURE(pattern, text);
+      CHECK(regex->Matches(text) == automaton->Matches(text));
+      matches += regex->Matches(text) ? 1 : 0;
+    }
+  }
+  CHECK(matches > 5000);
 }
 
 TEST_CASE("Replacement expands groups as Go does") {
