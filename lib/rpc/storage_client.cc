@@ -153,7 +153,7 @@ absl::StatusOr<StorageStatistics> StorageClient::Statistics(size_t limit) {
 absl::StatusOr<StorageStatus> StorageClient::Status() {
   v1::StatusResponse proto;
   NARTHEX_RETURN_IF_ERROR(
-      rep_->Call(&v1::Storage::Stub::Status, options_.call_timeout, v1::StatusRequest(), &proto));
+      rep_->Call(&v1::Storage::Stub::Status, options_.status_timeout, v1::StatusRequest(), &proto));
   StorageStatus status;
   status.state = FromProto(proto.state());
   status.reason = proto.reason();

@@ -71,6 +71,7 @@ class StorageClient {
   struct Options {
     std::string endpoint;  // host:port or unix:/path
     absl::Duration call_timeout = absl::Minutes(2);
+    absl::Duration status_timeout = absl::Seconds(5);
     // Changes of the data may rewrite all of it.
     absl::Duration admin_timeout = absl::Hours(1);
   };

@@ -61,6 +61,18 @@ std::string TableLink(std::string_view external_url, std::string_view expression
   return StrCat(external_url, "/graph?g0.expr=", http::UrlEncodeQuery(expression), "&g0.tab=1");
 }
 
+// Nodes that do not answer are left out: this page is looked at when something is wrong.
+query_api::StorageSummary Summarize(const std::vector<rpc::StorageClient*>& storages) {
+  query_api::StorageSummary summary;
+  for (rpc::StorageClient* const storage : storages) {
+    const absl::StatusOr<rpc::StorageStatus> status = storage->Status();
+    if (!status.ok()) continue;
+    if (summary.retention.empty()) summary.retention = status->retention;
+    summary.corruptions += status->corruptions;
+  }
+  return summary;
+}
+
 }  // namespace
 
 App::App(const Options& options, service::Env env) : options_(options), env_(std::move(env)) {}
@@ -94,6 +106,14 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
     store.call_timeout = options.query_timeout;
     app->stores_.push_back(std::make_unique<rpc::RemoteQuerier>(std::move(store)));
     stores.push_back(app->stores_.back().get());
+  }
+  std::vector<rpc::StorageClient*> storages;
+  for (const std::string& endpoint : endpoints) {
+    rpc::StorageClient::Options storage;
+    storage.endpoint = endpoint;
+    storage.call_timeout = options.query_timeout;
+    app->storages_.push_back(std::make_unique<rpc::StorageClient>(std::move(storage)));
+    storages.push_back(app->storages_.back().get());
   }
   std::vector<rpc::ScraperClient*> scrapers;
   for (const std::string& endpoint : options.scraper_endpoints) {
@@ -149,6 +169,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   parts.rules = app->rules_.get();
   parts.notifier = app->notifier_.get();
   parts.scrapers = std::move(scrapers);
+  parts.storages = storages;
+  parts.status.storage = [storages] { return Summarize(storages); };
   parts.status.version = std::string(service::Version());
   parts.status.revision = std::string(service::Revision());
   parts.status.hostname = Hostname();
@@ -164,6 +186,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   api_options.route_prefix = web.route_prefix;
   api_options.cors_origin = *cors_origin;
   api_options.query_timeout = options.query_timeout;
+  api_options.enable_admin = options.web_enable_admin_api;
   query_api::AddApiRoutes(&app->router_, std::move(parts), std::move(api_options));
   service::OpsOptions ops;
   ops.name = "query";

@@ -12,6 +12,7 @@
 #include "lib/rpc/remote_appender.h"
 #include "lib/rpc/remote_storage.h"
 #include "lib/rpc/scraper_client.h"
+#include "lib/rpc/storage_client.h"
 #include "lib/service/env.h"
 #include "lib/storage/fanout_querier.h"
 #include "services/query/alertmanagers.h"
@@ -51,6 +52,7 @@ class App {
   const service::Env env_;
   std::unique_ptr<http::Client> http_client_;
   std::vector<std::unique_ptr<rpc::RemoteQuerier>> stores_;
+  std::vector<std::unique_ptr<rpc::StorageClient>> storages_;  // Of the same nodes.
   std::vector<std::unique_ptr<rpc::ScraperClient>> scrapers_;
   std::unique_ptr<storage::FanoutQuerier> querier_;
   std::unique_ptr<promql::Engine> engine_;

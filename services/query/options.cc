@@ -40,6 +40,9 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
                 "Address of the HTTP API and telemetry.");
   flags->Bool("web.enable-lifecycle", &options->web_enable_lifecycle,
               "Enable shutdown and reload via HTTP request.");
+  flags->Bool("web.enable-admin-api", &options->web_enable_admin_api,
+              "Enable the endpoints that change what storage keeps. The storage nodes must be "
+              "started with it as well.");
   flags->String(
       "web.external-url", &options->web_external_url,
       "The URL under which users reach this service, for links back to it. Its path is the "
@@ -88,7 +91,7 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
   flags->Ignored("web.max-connections", true, "idle connections cost no thread");
   for (const std::string_view name :
        {"storage.tsdb.path", "storage.tsdb.retention.time", "storage.tsdb.retention.size",
-        "storage.tsdb.no-lockfile", "storage.tsdb.wal-compression", "web.enable-admin-api",
+        "storage.tsdb.no-lockfile", "storage.tsdb.wal-compression",
         "web.enable-remote-write-receiver", "web.enable-otlp-receiver",
         "storage.remote.read-sample-limit", "storage.remote.read-concurrent-limit",
         "storage.remote.read-max-bytes-in-frame", "storage.remote.flush-deadline"}) {

@@ -20,6 +20,7 @@ struct Options {
 
   std::string web_listen_address = ":9090";
   bool web_enable_lifecycle = false;
+  bool web_enable_admin_api = false;
   std::string web_external_url;
   std::string web_route_prefix;
   std::string web_cors_origin = ".*";

@@ -19,6 +19,7 @@ std::string_view ErrorTypeName(ErrorType type) {
     case ErrorType::kTimeout:
       return "timeout";
     case ErrorType::kUnavailable:
+    case ErrorType::kSwitchedOff:
       return "unavailable";
     case ErrorType::kInternal:
       break;
@@ -45,6 +46,7 @@ int HttpStatus(ErrorType type) {
     // a 503.
     case ErrorType::kUnavailable:
       return 503;
+    case ErrorType::kSwitchedOff:
     case ErrorType::kInternal:
       break;
   }

@@ -19,6 +19,7 @@ enum class ErrorType {
   kInternal,
   kTimeout,
   kUnavailable,
+  kSwitchedOff,  // A flag would have to be given; "unavailable", too.
 };
 
 std::string_view ErrorTypeName(ErrorType type);  // "bad_data", …

@@ -128,22 +128,6 @@ Answer QueryHandlers::Range(const http::ServerRequest& request) {
                   engine_->Range(querier_, **expr, *start, *end, step_ms, options));
 }
 
-Answer QueryHandlers::Exemplars(const http::ServerRequest& request) {
-  const http::Params& params = request.params;
-  const absl::StatusOr<Timestamp> start = TimeParam(params, "start", kApiMinTime);
-  if (!start.ok()) return Answer::BadParameter("start", start.status());
-  const absl::StatusOr<Timestamp> end = TimeParam(params, "end", kApiMaxTime);
-  if (!end.ok()) return Answer::BadParameter("end", end.status());
-  if (*end < *start) {
-    return Answer::Error(ErrorType::kBadData, "end timestamp must not be before start timestamp");
-  }
-  const absl::StatusOr<promql::ExprPtr> expr = engine_->Parse(params.Get("query"));
-  if (!expr.ok()) return Answer::Error(expr.status());
-  if (promql::Selectors(**expr).empty()) return Answer();
-  // Storage keeps no exemplars, so there are none for any selector.
-  return Answer::Data("[]");
-}
-
 Answer QueryHandlers::Format(const http::ServerRequest& request) {
   const absl::StatusOr<promql::ExprPtr> expr = engine_->Parse(request.params.Get("query"));
   if (!expr.ok()) return Answer::BadParameter("query", expr.status());

@@ -9,7 +9,7 @@
 
 namespace narthex::query_api {
 
-// query, query_range, query_exemplars, format_query: what has a PromQL expression.
+// query, query_range, format_query: what has a PromQL expression.
 //
 // Thread safety: all methods may be called from any thread; a query runs on its caller's.
 class QueryHandlers {
@@ -20,7 +20,6 @@ class QueryHandlers {
 
   Answer Instant(const http::ServerRequest& request);
   Answer Range(const http::ServerRequest& request);
-  Answer Exemplars(const http::ServerRequest& request);
   Answer Format(const http::ServerRequest& request);
 
  private:

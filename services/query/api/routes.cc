@@ -9,6 +9,7 @@
 #include "services/query/api/metadata_handlers.h"
 #include "services/query/api/query_handlers.h"
 #include "services/query/api/rule_handlers.h"
+#include "services/query/api/storage_handlers.h"
 #include "services/query/api/target_handlers.h"
 
 namespace narthex::query_api {
@@ -45,7 +46,23 @@ class ApiRouter {
   template <typename Handlers>
   void Add(std::string_view methods, std::string_view path, std::shared_ptr<Handlers> handlers,
            Answer (Handlers::*method)(const http::ServerRequest&)) {
-    const auto handle = [cors_origin = cors_origin_, ready = ready_, handlers = std::move(handlers),
+    AddWhen(ready_, methods, path, std::move(handlers), method);
+  }
+  // Answers also before the service is ready.
+  template <typename Handlers>
+  void AddAlways(std::string_view methods, std::string_view path,
+                 std::shared_ptr<Handlers> handlers,
+                 Answer (Handlers::*method)(const http::ServerRequest&)) {
+    AddWhen([] { return true; }, methods, path, std::move(handlers), method);
+  }
+
+ private:
+  template <typename Handlers>
+  void AddWhen(std::function<bool()> when, std::string_view methods, std::string_view path,
+               std::shared_ptr<Handlers> handlers,
+               Answer (Handlers::*method)(const http::ServerRequest&)) {
+    const auto handle = [cors_origin = cors_origin_, ready = std::move(when),
+                         handlers = std::move(handlers),
                          method](const http::ServerRequest& request) {
       http::ServerResponse response = ready()
                                           ? ToResponse((handlers.get()->*method)(request))
@@ -65,7 +82,6 @@ class ApiRouter {
                     });
   }
 
- private:
   http::Router* const router_;
   const std::string prefix_;
   const Regex cors_origin_;
@@ -81,7 +97,6 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
   const auto query = std::make_shared<QueryHandlers>(parts.engine, parts.querier, parts.clock);
   api.Add(kBoth, "/query", query, &QueryHandlers::Instant);
   api.Add(kBoth, "/query_range", query, &QueryHandlers::Range);
-  api.Add(kBoth, "/query_exemplars", query, &QueryHandlers::Exemplars);
   api.Add(kBoth, "/format_query", query, &QueryHandlers::Format);
 
   const auto metadata =
@@ -90,7 +105,7 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
   api.Add("GET", "/label/:name/values", metadata, &MetadataHandlers::LabelValues);
   api.Add(kBoth, "/series", metadata, &MetadataHandlers::Series);
 
-  const auto targets = std::make_shared<TargetHandlers>(parts.scrapers);
+  const auto targets = std::make_shared<TargetHandlers>(parts.scrapers, parts.storages);
   api.Add("GET", "/targets", targets, &TargetHandlers::Targets);
   api.Add("GET", "/targets/metadata", targets, &TargetHandlers::TargetMetadata);
   api.Add("GET", "/scrape_pools", targets, &TargetHandlers::ScrapePools);
@@ -106,6 +121,17 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
   api.Add("GET", "/status/flags", status, &StatusHandlers::Flags);
   api.Add("GET", "/status/runtimeinfo", status, &StatusHandlers::RuntimeInfo);
   api.Add("GET", "/status/buildinfo", status, &StatusHandlers::BuildInfo);
+
+  const auto storage =
+      std::make_shared<StorageHandlers>(parts.storages, parts.engine, options.enable_admin);
+  constexpr std::string_view kChange = "POST,PUT";
+  api.Add(kBoth, "/query_exemplars", storage, &StorageHandlers::Exemplars);
+  api.Add("GET", "/status/tsdb", storage, &StorageHandlers::Statistics);
+  api.Add("GET", "/status/tsdb/blocks", storage, &StorageHandlers::Blocks);
+  api.AddAlways("GET", "/status/walreplay", storage, &StorageHandlers::ReplayProgress);
+  api.Add(kChange, "/admin/tsdb/delete_series", storage, &StorageHandlers::DeleteSeries);
+  api.Add(kChange, "/admin/tsdb/clean_tombstones", storage, &StorageHandlers::CleanTombstones);
+  api.Add(kChange, "/admin/tsdb/snapshot", storage, &StorageHandlers::Snapshot);
 
   FederateHandler::Options federate_options;
   federate_options.lookback_delta = parts.engine->options().lookback_delta;

@@ -10,6 +10,7 @@
 #include "lib/base/regex.h"
 #include "lib/http/router.h"
 #include "lib/rpc/scraper_client.h"
+#include "lib/rpc/storage_client.h"
 #include "lib/storage/fanout_querier.h"
 #include "services/query/api/status_handlers.h"
 #include "services/query/notifier/notifier.h"
@@ -26,6 +27,7 @@ struct ApiParts {
   const rules::Manager* rules = nullptr;
   const notifier::Notifier* notifier = nullptr;
   std::vector<rpc::ScraperClient*> scrapers;
+  std::vector<rpc::StorageClient*> storages;
   StatusSources status;
   std::function<Labels()> external_labels;
   // False answers every API request with 503 and plain text, as upstream does while it starts.
@@ -36,6 +38,7 @@ struct ApiOptions {
   std::string route_prefix;  // "" or "/prefix", before every path.
   Regex cors_origin;         // Origins that may call from a browser.
   absl::Duration query_timeout = absl::Minutes(2);
+  bool enable_admin = false;  // admin/tsdb/…
 };
 
 // Adds /api/v1/…, /federate, and the plain pages "/" and "/graph" to `router`.

@@ -69,9 +69,9 @@ Answer StatusHandlers::RuntimeInfo(const http::ServerRequest&) {
   writer.Key("reloadConfigSuccess");
   writer.Bool(sources_.reload_successful());
   text("lastConfigTime", FormatApiTime(sources_.last_config_time()));
-  // The database is in another process, which counts its own corruptions.
   writer.Key("corruptionCount");
-  writer.Int(0);
+  const StorageSummary storage = sources_.storage ? sources_.storage() : StorageSummary();
+  writer.Uint(storage.corruptions);
   writer.Key("goroutineCount");
   writer.Int(ThreadCount());
   writer.Key("GOMAXPROCS");
@@ -81,7 +81,7 @@ Answer StatusHandlers::RuntimeInfo(const http::ServerRequest&) {
   writer.Int(0);
   text("GOGC", "");
   text("GODEBUG", "");
-  text("storageRetention", "");
+  text("storageRetention", storage.retention);
   writer.EndObject();
   return answer;
 }

@@ -12,6 +12,12 @@
 
 namespace narthex::query_api {
 
+// What the storage nodes say of themselves.
+struct StorageSummary {
+  std::string retention;     // "15d or 10GiB"; of the first node that answers.
+  uint64_t corruptions = 0;  // Damaged places found in their logs.
+};
+
 // What the process says of itself.
 struct StatusSources {
   std::string version;
@@ -22,6 +28,7 @@ struct StatusSources {
   std::function<std::string()> config_yaml;
   std::function<bool()> reload_successful;
   std::function<absl::Time()> last_config_time;
+  std::function<StorageSummary()> storage;  // Asked of the nodes; empty: there are none.
 };
 
 // status/config, status/flags, status/runtimeinfo, status/buildinfo.

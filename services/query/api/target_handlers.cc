@@ -17,14 +17,15 @@
 namespace narthex::query_api {
 namespace {
 
-// Calls `ask` for every scraper. OK when one answered, or when there is none to ask.
-absl::Status AskAll(const std::vector<rpc::ScraperClient*>& scrapers,
-                    const std::function<absl::Status(rpc::ScraperClient*)>& ask,
+// Calls `ask` for every peer. OK when one answered, or when there is none to ask.
+template <typename Client>
+absl::Status AskAll(const std::vector<Client*>& peers,
+                    const std::function<absl::Status(Client*)>& ask,
                     std::vector<std::string>* warnings) {
   absl::Status first_error;
-  bool answered = scrapers.empty();
-  for (rpc::ScraperClient* scraper : scrapers) {
-    const absl::Status status = ask(scraper);
+  bool answered = peers.empty();
+  for (Client* const peer : peers) {
+    const absl::Status status = ask(peer);
     answered = answered || status.ok();
     if (status.ok()) continue;
     first_error.Update(status);
@@ -91,7 +92,7 @@ absl::StatusOr<int64_t> NumberParam(const http::Params& params, std::string_view
 absl::StatusOr<std::vector<rpc::TargetsAnswer>> TargetHandlers::AskTargets(
     const rpc::TargetsQuery& query, std::vector<std::string>* warnings) {
   std::vector<rpc::TargetsAnswer> answers;
-  const absl::Status status = AskAll(
+  const absl::Status status = AskAll<rpc::ScraperClient>(
       scrapers_,
       [&](rpc::ScraperClient* scraper) {
         absl::StatusOr<rpc::TargetsAnswer> answer = scraper->Targets(query);
@@ -106,7 +107,7 @@ absl::StatusOr<std::vector<rpc::TargetsAnswer>> TargetHandlers::AskTargets(
 absl::StatusOr<std::vector<rpc::MetricMetadata>> TargetHandlers::AskMetadata(
     std::string_view metric, bool per_target, std::vector<std::string>* warnings) {
   std::vector<rpc::MetricMetadata> all;
-  const absl::Status status = AskAll(
+  const absl::Status status = AskAll<rpc::ScraperClient>(
       scrapers_,
       [&](rpc::ScraperClient* scraper) {
         absl::StatusOr<std::vector<rpc::MetricMetadata>> answer =
@@ -201,10 +202,25 @@ Answer TargetHandlers::Metadata(const http::ServerRequest& request) {
   const absl::StatusOr<int64_t> limit_per_metric = NumberParam(request.params, "limit_per_metric");
   if (!limit_per_metric.ok()) return Answer::Error(limit_per_metric.status());
   Answer answer;
-  const absl::StatusOr<std::vector<rpc::MetricMetadata>> all =
-      AskMetadata(request.params.Get("metric"), /*per_target=*/false, &answer.warnings);
+  const std::string_view metric_asked = request.params.Get("metric");
+  absl::StatusOr<std::vector<rpc::MetricMetadata>> all =
+      AskMetadata(metric_asked, /*per_target=*/false, &answer.warnings);
+  const absl::Status stored = AskAll<rpc::StorageClient>(
+      storages_,
+      [&](rpc::StorageClient* storage) {
+        const size_t families = *limit > 0 ? static_cast<size_t>(*limit) : 0;
+        auto metadata = storage->Metadata(metric_asked, families, request.cancelled);
+        if (!metadata.ok()) return metadata.status();
+        // What the scrapers say is newer, and comes first.
+        if (!all.ok()) all = std::vector<rpc::MetricMetadata>();
+        all->insert(all->end(), std::make_move_iterator(metadata->begin()),
+                    std::make_move_iterator(metadata->end()));
+        return absl::OkStatus();
+      },
+      &answer.warnings);
   if (!all.ok()) return Answer::Error(all.status());
-  // Scrapers may know the same family, and targets may disagree about it.
+  if (scrapers_.empty() && !stored.ok()) return Answer::Error(stored);
+  // Scrapers and storage may know the same family, and targets may disagree about it.
   std::map<std::string, std::vector<const rpc::MetricMetadata*>> families;
   for (const rpc::MetricMetadata& metadata : *all) {
     std::vector<const rpc::MetricMetadata*>& family = families[metadata.metric];

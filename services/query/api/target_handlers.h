@@ -7,19 +7,22 @@
 #include "absl/status/statusor.h"
 #include "lib/http/message.h"
 #include "lib/rpc/scraper_client.h"
+#include "lib/rpc/storage_client.h"
 #include "services/query/api/envelope.h"
 
 namespace narthex::query_api {
 
-// targets, targets/metadata, scrape_pools, metadata: what the scrapers know. All scrapers are
-// asked; one that is down is a warning as long as another answers.
+// targets, targets/metadata, scrape_pools, metadata: what the scrapers know; of metadata also what
+// came to storage with samples. All of them are asked; one that is down is a warning as long as
+// another answers.
 //
 // Thread safety: all methods may be called from any thread.
 class TargetHandlers {
  public:
-  // The scrapers must outlive the handlers; there may be none, which is a scraper without targets.
-  explicit TargetHandlers(std::vector<rpc::ScraperClient*> scrapers)
-      : scrapers_(std::move(scrapers)) {}
+  // The pointees must outlive the handlers; there may be no scraper, which is one without targets.
+  TargetHandlers(std::vector<rpc::ScraperClient*> scrapers,
+                 std::vector<rpc::StorageClient*> storages)
+      : scrapers_(std::move(scrapers)), storages_(std::move(storages)) {}
 
   Answer Targets(const http::ServerRequest& request);
   Answer TargetMetadata(const http::ServerRequest& request);
@@ -35,6 +38,7 @@ class TargetHandlers {
                                                                std::vector<std::string>* warnings);
 
   const std::vector<rpc::ScraperClient*> scrapers_;
+  const std::vector<rpc::StorageClient*> storages_;
 };
 
 }  // namespace narthex::query_api
