@@ -209,12 +209,8 @@ std::vector<std::string> UnusedSections(const PrometheusConfig& config) {
     failure_log = failure_log || !job.scrape_failure_log_file.empty();
   }
   add("scrape_failure_log_file", failure_log);
-  add("storage.tsdb.out_of_order_time_window",
-      tsdb.out_of_order_time_window > absl::ZeroDuration());
   add("storage.tsdb.stale_series_compaction_threshold", tsdb.stale_series_compaction_threshold > 0);
-  add("storage.tsdb.retention", tsdb.retention.has_value());
   add("storage.tsdb.chunk_encoding", tsdb.chunk_encoding_floats != "xor");
-  add("storage.exemplars", config.storage.max_exemplars.has_value());
   add("remote_write", !config.remote_write.empty());
   add("remote_read", !config.remote_read.empty());
   add("tracing", !config.tracing.endpoint.empty());

@@ -5,6 +5,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/config/file_loader.h"
+#include "services/storage/settings.h"
 
 namespace narthex::storage_service {
 
@@ -24,16 +25,13 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   app->reload_metrics_.Record(loaded);
   NARTHEX_RETURN_IF_ERROR(loaded);
 
-  tsdb::DbOptions db_options;
-  db_options.path = options.path;
-  db_options.log.segment_size_bytes = options.segment_size_bytes;
-  db_options.log.compress = options.compress_log && options.log_compression != "none";
   absl::StatusOr<std::unique_ptr<tsdb::Db>> db =
-      tsdb::Db::Open(db_options, e.file_system, e.clock, e.logger.With({{"component", "tsdb"}}));
+      tsdb::Db::Open(MakeDbOptions(options, app->config_.storage), e.file_system, e.clock,
+                     e.logger.With({{"component", "tsdb"}}));
   if (!db.ok()) return Annotate(db.status(), StrCat("--storage.path ", options.path));
   app->db_ = std::move(db).value();
   app->db_metrics_ = std::make_unique<DbMetrics>(app->db_.get(), e.registry);
-  app->WarnOfRetention();
+  app->ShowSettings(app->db_->settings());
 
   StorageService::Options service_options;
   service_options.db = app->db_.get();
@@ -45,6 +43,9 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   service_options.reload = [self] {
     return self->env_.request_reload ? self->env_.request_reload() : self->Reload();
   };
+  service_options.stall_max = options.answer_stall_max;
+  service_options.enable_admin = options.enable_admin_api;
+  service_options.retention_text = [self] { return RetentionText(self->db_->settings()); };
   app->service_ = std::make_unique<StorageService>(std::move(service_options));
 
   storage_remote::Endpoints::Options endpoints;
@@ -88,28 +89,23 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   return app;
 }
 
-void App::WarnOfRetention() {
-  env_.registry
-      ->AddGauge("prometheus_tsdb_retention_limit_seconds", "Retention by time; 0 is for ever.")
-      ->Set(absl::ToDoubleSeconds(options_.retention_time));
-  env_.registry->AddGauge("prometheus_tsdb_retention_limit_bytes", "Retention by size; 0 is none.")
-      ->Set(static_cast<double>(options_.retention_size_bytes));
-  const bool given =
-      options_.retention_time > absl::ZeroDuration() || options_.retention_size_bytes > 0;
-  env_.registry
-      ->AddGauge("narthex_storage_retention_not_applied",
-                 "1: a retention is given, and everything is kept all the same.")
-      ->Set(given ? 1 : 0);
-  if (given) {
-    env_.logger.Warn("a retention is given, but nothing is deleted yet: all samples are kept");
-  }
+void App::ShowSettings(const tsdb::DbSettings& settings) {
+  metrics::Registry* const registry = env_.registry;
+  registry->AddGauge("prometheus_tsdb_retention_limit_seconds", "Retention by time; 0 is for ever.")
+      ->Set(absl::ToDoubleSeconds(settings.retention_time));
+  registry->AddGauge("prometheus_tsdb_retention_limit_bytes", "Retention by size; 0 is none.")
+      ->Set(static_cast<double>(settings.retention_bytes));
+  registry
+      ->AddGauge("prometheus_tsdb_retention_limit_percentage",
+                 "Retention by part of the disk, in percent; 0 is none.")
+      ->Set(settings.retention_percentage);
 }
 
 absl::Status App::LoadConfig() {
   if (options_.config_file.empty()) return absl::OkStatus();
   config::LoadOptions load_options;
   load_options.environment = config::ProcessEnvironment;
-  NARTHEX_ASSIGN_OR_RETURN(const config::LoadedConfig loaded,
+  NARTHEX_ASSIGN_OR_RETURN(config::LoadedConfig loaded,
                            config::LoadFile(env_.file_system, options_.config_file, load_options));
   for (const std::string& warning : loaded.warnings) env_.logger.Warn(warning);
   for (const std::string& section : config::UnusedSections(loaded.config)) {
@@ -137,6 +133,9 @@ absl::Status App::Reload() {
   const absl::Status loaded = LoadConfig();
   reload_metrics_.Record(loaded);
   if (loaded.ok()) {
+    const tsdb::DbSettings settings = MakeDbSettings(options_, config_.storage);
+    db_->Apply(settings);
+    ShowSettings(settings);
     env_.logger.Info("configuration loaded", {{"file", options_.config_file}});
   } else {
     env_.logger.Error("the configuration cannot be loaded; the old one stays", {{"err", loaded}});

@@ -47,7 +47,7 @@ class App {
  private:
   App(const Options& options, service::Env env);
   absl::Status LoadConfig();
-  void WarnOfRetention();
+  void ShowSettings(const tsdb::DbSettings& settings);
 
   // In dependency order: each may use only those above.
   const Options options_;

@@ -134,6 +134,8 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
               "Let query delete series, clean tombstones and take snapshots over gRPC.");
   flags->Int("grpc.streams-max", &options->streams_max,
              "Append streams and long Selects that may be open at once.");
+  flags->Duration("grpc.answer-stall-max", &options->answer_stall_max,
+                  "An answer whose receiver takes nothing for so long is ended.");
   flags->Strings("enable-feature", &options->features,
                  "Comma separated feature names to enable: otlp-deltatocumulative, "
                  "otlp-native-delta-ingestion, st-storage.");
@@ -198,6 +200,9 @@ absl::Status CheckOptions(const Options& options) {
   }
   if (options.block_reload_interval < absl::Seconds(1)) {
     return InvalidArgument("--storage.tsdb.block-reload-interval must be at least 1s");
+  }
+  if (options.answer_stall_max < absl::Seconds(1)) {
+    return InvalidArgument("--grpc.answer-stall-max must be at least 1s");
   }
   if (options.sample_future_max <= absl::ZeroDuration()) {
     return InvalidArgument("--storage.limits.sample-future must be positive");

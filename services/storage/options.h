@@ -22,6 +22,7 @@ struct Options {
   bool enable_admin_api = false;
   // Open Append streams and long Selects that threads are held ready for.
   int64_t streams_max = 256;
+  absl::Duration answer_stall_max = absl::Minutes(1);
   std::vector<std::string> features;  // --enable-feature, each maybe several with commas.
 
   // Look at the data, repair it, and end.

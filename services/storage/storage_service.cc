@@ -17,7 +17,9 @@
 #include "lib/rpc/status.h"
 #include "narthex/v1/storage.grpc.pb.h"
 #include "services/storage/append_session.h"
+#include "services/storage/inspection_service.h"
 #include "services/storage/select_answer.h"
+#include "services/storage/stall_watch.h"
 
 namespace narthex::storage_service {
 namespace {
@@ -90,6 +92,16 @@ absl::StatusOr<std::vector<std::vector<Matcher>>> FromProto(
   }
   return sets;
 }
+
+struct SelectMetrics {
+  explicit SelectMetrics(metrics::Registry* registry)
+      : bytes(registry->AddCounter("narthex_storage_select_bytes_total",
+                                   "Bytes of packed series given to the transport by Select.")),
+        stalled(registry->AddCounter("narthex_storage_stalled_answers_total",
+                                     "Answers that were ended because nobody took them.")) {}
+  metrics::Counter* const bytes;
+  metrics::Counter* const stalled;
+};
 
 // The answering half of an Append stream: a thread that sends what the reading half reports, and
 // what becomes durable.
@@ -178,7 +190,21 @@ class Acknowledger {
 class StorageService::Rep : public v1::Storage::Service {
  public:
   explicit Rep(Options options)
-      : options_(std::move(options)), db_(options_.db), append_metrics_(options_.registry) {}
+      : options_(std::move(options)),
+        db_(options_.db),
+        append_metrics_(options_.registry),
+        select_metrics_(options_.registry),
+        inspection_({options_.db, options_.clock, options_.logger, options_.enable_admin,
+                     options_.retention_text}),
+        watch_(options_.clock) {
+    answers_ = options_.registry->AddCallback(
+        "narthex_storage_answers", "Answers in pieces that are being sent.", "gauge", {},
+        [this] { return static_cast<double>(watch_.answers()); });
+    watcher_ = Thread("service-watch", [this] {
+      while (!watch_stop_.WaitFor(kWatchInterval)) Watch();
+    });
+  }
+  ~Rep() override { watch_stop_.Set(); }
 
   void OnSynced() {
     MutexLock lock(&mu_);
@@ -245,7 +271,7 @@ class StorageService::Rep : public v1::Storage::Service {
   grpc::Status LabelNames(grpc::ServerContext*, const v1::LabelNamesRequest* request,
                           v1::LabelNamesResponse* response) override {
     const absl::Status status = [&]() -> absl::Status {
-      NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
+      NARTHEX_RETURN_IF_ERROR(CheckAnswers(request->max_time_ms()));
       NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
                                FromProto(request->matcher_sets()));
       const tsdb::DbReader reader(db_);
@@ -263,7 +289,7 @@ class StorageService::Rep : public v1::Storage::Service {
   grpc::Status LabelValues(grpc::ServerContext*, const v1::LabelValuesRequest* request,
                            v1::LabelValuesResponse* response) override {
     const absl::Status status = [&]() -> absl::Status {
-      NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
+      NARTHEX_RETURN_IF_ERROR(CheckAnswers(request->max_time_ms()));
       NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
                                FromProto(request->matcher_sets()));
       const tsdb::DbReader reader(db_);
@@ -283,7 +309,85 @@ class StorageService::Rep : public v1::Storage::Service {
     return rpc::ToGrpc(options_.reload());
   }
 
+  grpc::Status Exemplars(grpc::ServerContext* context, const v1::ExemplarsRequest* request,
+                         grpc::ServerWriter<v1::ExemplarsResponse>* writer) override {
+    AnswerStream stream(&watch_, context, writer);
+    return rpc::ToGrpc(inspection_.Exemplars(*request, CancelledOf(context), stream.Sender()));
+  }
+
+  grpc::Status Metadata(grpc::ServerContext* context, const v1::MetadataRequest* request,
+                        grpc::ServerWriter<v1::MetadataResponse>* writer) override {
+    AnswerStream stream(&watch_, context, writer);
+    return rpc::ToGrpc(inspection_.Metadata(*request, CancelledOf(context), stream.Sender()));
+  }
+
+  grpc::Status Statistics(grpc::ServerContext*, const v1::StatisticsRequest* request,
+                          v1::StatisticsResponse* response) override {
+    return rpc::ToGrpc(inspection_.Statistics(*request, response));
+  }
+
+  grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest*,
+                      v1::StatusResponse* response) override {
+    return rpc::ToGrpc(inspection_.Status(response));
+  }
+
+  grpc::Status Admin(grpc::ServerContext* context, const v1::AdminRequest* request,
+                     v1::AdminResponse* response) override {
+    return rpc::ToGrpc(inspection_.Admin(*request, CancelledOf(context), response));
+  }
+
  private:
+  static constexpr absl::Duration kWatchInterval = absl::Seconds(1);
+
+  // The writing end of an answer in pieces, under the eyes of the watch.
+  template <typename Response>
+  class AnswerStream {
+   public:
+    AnswerStream(StallWatch* watch, grpc::ServerContext* context,
+                 grpc::ServerWriter<Response>* writer)
+        : writer_(writer), answer_(watch, [context] { context->TryCancel(); }) {}
+    // False: nobody wants more.
+    bool Write(const Response& response) {
+      answer_.Sending();
+      const bool written = writer_->Write(response);
+      answer_.Sent();
+      return written;
+    }
+    std::function<bool(const Response&)> Sender() {
+      return [this](const Response& response) { return Write(response); };
+    }
+
+   private:
+    grpc::ServerWriter<Response>* const writer_;
+    StallWatch::Answer answer_;
+  };
+
+  static std::function<bool()> CancelledOf(const grpc::ServerContext* context) {
+    return [context] { return context->IsCancelled(); };
+  }
+
+  void Watch() {
+    inspection_.NoteGrowth();
+    const int cancelled = watch_.CancelStalled(options_.stall_max);
+    if (cancelled == 0) return;
+    select_metrics_.stalled->Increment(cancelled);
+    options_.logger.Warn("ended answers that nobody took for too long", {{"answers", cancelled}});
+  }
+
+  // OK once the log is replayed, and before for times that blocks cover: a newer answer without the
+  // head would make alerts resolve.
+  absl::Status CheckAnswers(Timestamp max_time) const {
+    const absl::Status ready = db_->CheckReady();
+    if (ready.ok() || !db_->CheckReadable().ok()) return ready;
+    Timestamp covered = kMinTimestamp;
+    for (const std::shared_ptr<tsdb::Block>& block : *db_->blocks()) {
+      covered = std::max(covered, block->meta().max_time);
+    }
+    if (covered == kMinTimestamp) return ready;
+    covered -= absl::ToInt64Milliseconds(db_->settings().out_of_order_window);
+    return max_time < covered ? absl::OkStatus() : ready;
+  }
+
   struct Stream {
     grpc::ServerContext* context;
     Acknowledger* acknowledger;
@@ -323,35 +427,43 @@ class StorageService::Rep : public v1::Storage::Service {
 
   absl::Status SelectChecked(grpc::ServerContext* context, const v1::SelectRequest& request,
                              grpc::ServerWriter<v1::SelectResponse>* writer) {
-    NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
     std::vector<storage::Selector> selectors;
+    Timestamp max_time = kMinTimestamp;
     for (const v1::SelectSelector& proto : request.selectors()) {
       NARTHEX_ASSIGN_OR_RETURN(storage::Selector selector, FromProto(proto));
+      max_time = std::max(max_time, selector.hints.end);
       selectors.push_back(std::move(selector));
     }
+    NARTHEX_RETURN_IF_ERROR(CheckAnswers(max_time));
     storage::SelectOptions options;
     options.sorted = request.sorted();
     options.series_max = request.series_max();
     options.samples_max = request.samples_max();
     options.bytes_max = request.bytes_max();
     // The deadline of the call cancels it.
-    options.cancelled = [context] { return context->IsCancelled(); };
+    options.cancelled = CancelledOf(context);
 
+    AnswerStream stream(&watch_, context, writer);
     v1::SelectResponse response;
     v1::SelectHeader* const header = response.mutable_header();
-    const tsdb::Head& head = db_->head();
-    header->set_reference_space(head.reference_space());
-    // Before the isolation state: what is read may be newer than the revision, never older.
-    header->set_revision(head.changes().revision());
-    header->set_oldest_change_ms(head.changes().OldestSince(request.known_revision()));
+    if (db_->ready()) {
+      const tsdb::Head& head = db_->head();
+      header->set_reference_space(head.reference_space());
+      // Before the isolation state: what is read may be newer than the revision, never older.
+      header->set_revision(head.changes().revision());
+      header->set_oldest_change_ms(head.changes().OldestSince(request.known_revision()));
+    } else {
+      header->set_oldest_change_ms(kMinTimestamp);
+    }
     const tsdb::DbReader reader(db_);
-    if (!writer->Write(response)) return Cancelled("the client went away");
+    if (!stream.Write(response)) return Cancelled("the client went away");
     response.Clear();
     SelectAnswer answer(&reader, &options, options_.clock,
                         [&](uint32_t selector, std::string frame) -> absl::Status {
                           response.mutable_frame()->set_selector(selector);
+                          select_metrics_.bytes->Increment(static_cast<double>(frame.size()));
                           response.mutable_frame()->set_series(std::move(frame));
-                          if (writer->Write(response)) return absl::OkStatus();
+                          if (stream.Write(response)) return absl::OkStatus();
                           return Cancelled("the client went away");
                         });
     for (size_t i = 0; i < selectors.size(); ++i) {
@@ -399,10 +511,19 @@ class StorageService::Rep : public v1::Storage::Service {
   const Options options_;
   tsdb::Db* const db_;
   const AppendMetrics append_metrics_;
+  const SelectMetrics select_metrics_;
+
+  // Synchronise themselves.
+  Inspection inspection_;
+  StallWatch watch_;
+  StopSignal watch_stop_;
+  std::shared_ptr<void> answers_;
 
   Mutex mu_;
   std::set<Stream> streams_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+
+  Thread watcher_;
 };
 
 StorageService::StorageService(Options options) : rep_(std::make_unique<Rep>(std::move(options))) {}

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "lib/base/clock.h"
@@ -17,8 +18,11 @@ class Service;
 namespace narthex::storage_service {
 
 // The gRPC face of the database: narthex.v1.Storage. Translates messages, and keeps for each Append
-// stream a second thread that acknowledges while the first one reads. Until the database is ready
-// every call is Unavailable and says how far the replay is.
+// stream a second thread that acknowledges while the first one reads. Until the log is replayed
+// only what is in blocks is answered; every other call is Unavailable and says how far it is.
+//
+// An answer is made as fast as its receiver takes it: what waits is one frame of a megabyte and
+// what the transport's window holds. A thread of its own ends those that nobody takes.
 //
 // Thread safety: all methods may be called from any thread.
 class StorageService {
@@ -29,6 +33,10 @@ class StorageService {
     Logger logger;
     metrics::Registry* registry = nullptr;
     std::function<absl::Status()> reload;
+    bool enable_admin = false;  // Whether Admin changes anything.
+    std::function<std::string()> retention_text;
+    // An answer whose receiver takes nothing for so long is ended: it holds truncations back.
+    absl::Duration stall_max = absl::Minutes(1);
   };
   // The pointees must outlive the service, and it the server that it is registered with.
   explicit StorageService(Options options);

@@ -228,19 +228,6 @@ TEST_CASE("A folder that is a file is one clear error") {
   CHECK(Message(status).find("--storage.path") == 0);
 }
 
-TEST_CASE("A retention that is not applied yet is said once, in log and metric") {
-  AppFixture fixture;
-  fixture.options.retention_time = absl::Hours(24);
-  fixture.Start();
-  CHECK(fixture.Metric("narthex_storage_retention_not_applied") == 1);
-  fixture.app->Stop();  // Nobody writes to the log any more.
-  int warnings = 0;
-  for (const std::string& line : fixture.log_lines) {
-    if (line.find("retention is given") != std::string::npos) ++warnings;
-  }
-  CHECK(warnings == 1);
-}
-
 TEST_CASE("Until the log is replayed every call is unavailable and says how far it is") {
   // A database that is opened and never replayed stands for one in the middle of it.
   TempDir dir;
