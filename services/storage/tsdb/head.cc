@@ -91,6 +91,7 @@ absl::Status Head::Sync() {
   NARTHEX_RETURN_IF_ERROR(log->Sync());
   MutexLock lock(&append_mu_);
   for (const auto& [id, sender] : senders_) sender->durable = sender->syncing;
+  ReclaimLocked();
   return absl::OkStatus();
 }
 
@@ -194,6 +195,7 @@ void Head::ApplyLocked(const std::vector<Accepted>& accepted, std::span<const Oo
     newest = std::max(newest, sample.timestamp);
   }
   if (!late.empty()) ooo_.Apply(late, batch, std::max(newest, max_time()));
+  oldest_since_truncation_ = std::min(oldest_since_truncation_, oldest);
   if (oldest < min_time()) min_time_.store(oldest, std::memory_order_relaxed);
   if (newest > max_time()) max_time_.store(newest, std::memory_order_relaxed);
   for (const OooSample& sample : late) oldest = std::min(oldest, sample.timestamp);

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "lib/base/clock.h"
 #include "lib/base/mutex.h"
@@ -20,6 +22,7 @@
 #include "services/storage/tsdb/chunk_series.h"
 #include "services/storage/tsdb/exemplars.h"
 #include "services/storage/tsdb/head_chunks.h"
+#include "services/storage/tsdb/head_deletions.h"
 #include "services/storage/tsdb/isolation.h"
 #include "services/storage/tsdb/metadata_store.h"
 #include "services/storage/tsdb/ooo_head.h"
@@ -162,10 +165,11 @@ class Head {
   };
   // What is older than `min_time` is in blocks that readers already see: drops the chunks that end
   // before it, and the series that have nothing left. Their references become unknown and are never
-  // given again. Works in small steps beside appenders and readers; a reader that is at work keeps
-  // what it has found. `keep` holds series back that somebody else needs (out-of-order samples).
-  // The log learns of it first (LogTruncation); an error says that it did not, and that nothing was
-  // done.
+  // given again. Works in small steps beside appenders and readers; what a reader that is at work
+  // has found stays in place, but it may miss samples from before `min_time`, so a caller waits for
+  // the readers that began before the blocks were there. `keep` holds series back that somebody
+  // else needs. The log learns of it first (LogTruncation); an error says
+  // that it did not, and that nothing was done.
   absl::StatusOr<TruncateResult> TruncateBefore(Timestamp min_time,
                                                 const std::function<bool(Slot)>& keep = {});
   // What TruncateBefore() was last called with, or what the log said of that.
@@ -196,6 +200,11 @@ class Head {
   const ExemplarStore& exemplars() const { return exemplars_; }
   MetadataStore& metadata() { return metadata_; }
   const MetadataStore& metadata() const { return metadata_; }
+  // The intervals of a series that are deleted, sorted; *out is overwritten.
+  void Deleted(Slot slot, std::vector<storage::DeletedInterval>* out) const {
+    deletions_.Of(slot, out);
+  }
+  const HeadDeletions& deletions() const { return deletions_; }
   HeadChunks& chunk_files() { return chunk_files_; }
   const HeadChunks& chunk_files() const { return chunk_files_; }
 
@@ -229,6 +238,7 @@ class Head {
 
  private:
   friend class HeadAppender;
+  friend class HeadLoader;
   friend class Replay;
 
   // One accepted sample of the batch in work.
@@ -248,6 +258,14 @@ class Head {
   void ApplyLocked(const std::vector<Accepted>& accepted, std::span<const OooSample> late = {})
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
 
+  void TruncateSlotsLocked(size_t first, size_t end, Timestamp min_time,
+                           const std::function<bool(Slot)>& keep, Timestamp* oldest,
+                           TruncateResult* result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+  void WidenTimes(Timestamp min_time, Timestamp max_time);
+  // Frees what is out of reach when the readers that are at work have ended.
+  void RetireLocked(RetiredSeries retired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+  void ReclaimLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+
   absl::Status CheckFenceLocked(const std::vector<Accepted>& accepted) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
 
@@ -266,15 +284,33 @@ class Head {
   HeadCounters counters_;
   ExemplarStore exemplars_;
   MetadataStore metadata_;
+  HeadDeletions deletions_;
   std::atomic<Timestamp> min_time_{kMaxTimestamp};
   std::atomic<Timestamp> max_time_{kMinTimestamp};
   std::atomic<Timestamp> truncated_before_{kMinTimestamp};
+
+  // References that lead nowhere any more, but may be in the log up to a segment.
+  struct Removed {
+    uint64_t segment = 0;
+    absl::flat_hash_set<uint64_t> references;
+  };
+  mutable Mutex removed_mu_;  // A leaf.
+  std::deque<Removed> removed_ ABSL_GUARDED_BY(removed_mu_);
 
   // Set once by StartAppending(), before anybody else asks.
   std::string reference_space_;
   uint64_t session_ = 0;
 
+  struct Retired {
+    uint64_t mark = 0;
+    RetiredSeries series;
+  };
+
   mutable Mutex append_mu_;
+  std::deque<Retired> retired_ ABSL_GUARDED_BY(append_mu_);
+  // Counts up (under append_mu_) when slots that were found before may be gone.
+  std::atomic<uint64_t> removals_{0};
+  Timestamp oldest_since_truncation_ ABSL_GUARDED_BY(append_mu_) = kMaxTimestamp;
   HeadLimits limits_ ABSL_GUARDED_BY(append_mu_);
   Timestamp fence_ ABSL_GUARDED_BY(append_mu_) = kMinTimestamp;
   absl::Status refusing_ ABSL_GUARDED_BY(append_mu_);

@@ -66,7 +66,9 @@ std::span<const std::string_view> HeadAppender::Records::Finish(const Sender* se
 }
 
 bool HeadAppender::FindSlots(const AppendBatch& batch, AppendResult* result) {
+  const Isolation::Hold hold(&head_->isolation_);
   slots_.resize(batch.refs.size());
+  result->unknown_references.clear();
   for (size_t i = 0; i < batch.refs.size(); ++i) {
     const storage::SeriesRef ref = batch.refs[i];
     if (ref == 0) continue;
@@ -235,9 +237,13 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
                                   AppendResult* result, AppendMode mode) {
   result->Clear();
   HeadCounters& counters = head_->counters_;
-  // References never go away, so they can be looked up beside other appenders.
-  const bool all_known = FindSlots(batch, result);
+  // References are looked up beside other appenders, and once more when some have gone since.
+  const uint64_t removals = head_->removals_.load(std::memory_order_acquire);
+  bool all_known = FindSlots(batch, result);
   MutexLock lock(&head_->append_mu_);
+  if (removals != head_->removals_.load(std::memory_order_relaxed)) {
+    all_known = FindSlots(batch, result);
+  }
   if (sender != nullptr && sequence <= sender->applied) {
     result->unknown_references.clear();
     result->outcome = AppendResult::Outcome::kSkipped;

@@ -189,7 +189,7 @@ class HeadChunks {
   uint32_t next_number_ ABSL_GUARDED_BY(mu_) = 1;
   bool cut_ ABSL_GUARDED_BY(mu_) = true;
   bool holding_ ABSL_GUARDED_BY(mu_) = false;  // Until AllHeld(): holders are not known yet.
-  std::atomic<size_t> buffered_bytes_{0};  // Changed under mu_.
+  std::atomic<size_t> buffered_bytes_{0};      // Changed under mu_.
 
   HeadChunksCounters counters_;  // Synchronise themselves.
 };

@@ -21,11 +21,7 @@ namespace narthex::tsdb {
 
 // Everything that a snapshot must keep of one series' samples, to go on as if nothing had happened.
 struct SeriesImage {
-  struct Chunk {
-    ChunkPlace place = 0;
-    Timestamp min_time = 0;
-    Timestamp max_time = 0;
-  };
+  using Chunk = SeriesTable::ClosedImage;
   std::vector<Chunk> closed;  // In chunks_head, oldest first.
   // The open chunk; without one `open_bytes` is empty.
   chunkenc::Encoding encoding = chunkenc::Encoding::kXor;
@@ -80,6 +76,9 @@ class HeadLoader {
     const Counts& counts() const { return counts_; }
 
    private:
+    template <typename Value>
+    void AppendNewer(Slot slot, Timestamp timestamp, const Value& value, Timestamp start_timestamp);
+
     Head* const head_;
     const std::unique_ptr<SeriesWriter> writer_;
     Timestamp min_time_ = kMaxTimestamp;

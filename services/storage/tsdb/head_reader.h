@@ -52,7 +52,9 @@ class HeadReader {
   // The intervals of the series that are deleted, sorted, apart from each other; *out is
   // overwritten. They hold for all samples of the series that the head has, and readers of blocks
   // and out-of-order samples have intervals of their own. Costs one load where nothing is deleted.
-  void Deleted(Slot slot, std::vector<storage::DeletedInterval>* out) const;
+  void Deleted(Slot slot, std::vector<storage::DeletedInterval>* out) const {
+    head_->Deleted(slot, out);
+  }
 
   // The chunks that overlap min_time…max_time (inclusive); false when there is none. They are valid
   // as long as the reader and *out.

@@ -1,7 +1,10 @@
 #ifndef NARTHEX_SERVICES_STORAGE_TSDB_ISOLATION_H_
 #define NARTHEX_SERVICES_STORAGE_TSDB_ISOLATION_H_
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <map>
 
 #include "lib/base/mutex.h"
@@ -25,6 +28,7 @@ class Isolation {
     MutexLock lock(&mu_);
     // Readers of one mark that began later may see more; the oldest counts.
     const auto [at, added] = readers_.try_emplace(mark_, Readers{committed_, 0});
+    at->second.oldest = std::min(at->second.oldest, committed_);
     ++at->second.count;
     return {committed_, mark_};
   }
@@ -34,10 +38,28 @@ class Isolation {
     if (--found->second.count == 0) readers_.erase(found);
   }
 
+  // Keeps what it finds in place, as a reader does, but sees all batches, so that it holds up
+  // nothing that appenders do.
+  class Hold {
+   public:
+    explicit Hold(Isolation* isolation) : isolation_(isolation), reader_(isolation->BeginHold()) {}
+    ~Hold() { isolation_->EndRead(reader_); }
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+   private:
+    Isolation* const isolation_;
+    const Reader reader_;
+  };
+
   // Batches up to this one are seen by every reader that there is or will be.
   BatchNumber SeenByAll() const {
     MutexLock lock(&mu_);
-    return readers_.empty() ? committed_ : readers_.begin()->second.oldest;
+    // Older marks have older batches, but holds have none.
+    for (const auto& [mark, readers] : readers_) {
+      if (readers.oldest < committed_) return readers.oldest;
+    }
+    return committed_;
   }
   BatchNumber committed() const {
     MutexLock lock(&mu_);
@@ -62,6 +84,13 @@ class Isolation {
   }
 
  private:
+  Reader BeginHold() {
+    MutexLock lock(&mu_);
+    ++readers_.try_emplace(mark_, Readers{kAll, 0}).first->second.count;
+    return {kAll, mark_};
+  }
+
+  static constexpr BatchNumber kAll = std::numeric_limits<BatchNumber>::max();
   struct Readers {
     BatchNumber oldest;
     size_t count;

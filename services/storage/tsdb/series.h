@@ -15,11 +15,13 @@
 #include "lib/base/mutex.h"
 #include "lib/chunkenc/chunk.h"
 #include "lib/chunkenc/xor_chunk.h"
+#include "lib/model/histogram.h"
 #include "lib/model/timestamp.h"
 #include "lib/storage/select_frame.h"
 #include "services/storage/tsdb/arena.h"
 #include "services/storage/tsdb/head_chunks.h"
 #include "services/storage/tsdb/segmented_array.h"
+#include "services/storage/tsdb/series_wide_chunk.h"
 
 // The series of the head. A series is a slot: a dense number within this process, behind which lie
 // two small records. What the world outside names it by is its reference (WAL, Append, Select).
@@ -55,6 +57,21 @@ class SpinLock {
   std::atomic<uint8_t> locked_{0};
 };
 
+class SpinLockHolder {
+ public:
+  explicit SpinLockHolder(SpinLock* lock) : lock_(lock) { lock_->Lock(); }
+  ~SpinLockHolder() { lock_->Unlock(); }
+  SpinLockHolder(const SpinLockHolder&) = delete;
+  SpinLockHolder& operator=(const SpinLockHolder&) = delete;
+
+ private:
+  SpinLock* const lock_;
+};
+
+// SeriesHot::newest_batch has the samples that the batch brought in its low bits.
+inline constexpr int kBatchShift = 16;
+inline constexpr uint64_t kBatchSamplesMax = (uint64_t{1} << kBatchShift) - 1;
+
 // What an append touches, one cache line. All but `pending` is guarded by `lock` against readers;
 // only the thread that appends to the series changes it, and reads it without.
 struct alignas(64) SeriesHot {
@@ -71,7 +88,7 @@ struct alignas(64) SeriesHot {
   uint32_t pending = 0;  // 1 + index among the accepted samples of the batch that is being checked.
   uint16_t open_size = 0;
   bool has_history : 1 = false;
-  bool wide : 1 = false;  // The open chunk is an OpenChunk.
+  bool wide : 1 = false;  // The open chunk is a WideChunk.
   SpinLock lock;
 
   bool empty() const { return state.count == 0; }
@@ -94,6 +111,9 @@ static_assert(sizeof(SeriesCold) == 32);
 struct ChunkOptions {
   int samples_target = 120;
   int64_t range_ms = 2 * 60 * 60 * 1000;  // No chunk crosses a multiple of this.
+  // Keeps start timestamps, in encodings 4 to 6 where a series has any. Older readers than
+  // Prometheus 3.15 cannot read those.
+  bool start_timestamps = false;
 };
 
 // The longest that an open chunk can get: 1,005 bytes and one more sample, rounded up.
@@ -107,6 +127,14 @@ struct SeriesChunks {
   uint8_t open_bytes[kOpenBytesMax];
   std::string wide_bytes;
   ChunkPins pins;
+};
+
+// An open chunk, to go on with in another process.
+struct OpenChunkImage {
+  chunkenc::Encoding encoding = chunkenc::Encoding::kXor;
+  Timestamp min_time = 0;
+  Timestamp cut_at = 0;
+  std::string bytes;  // Empty: there is none.
 };
 
 // What readers may still look at: freed when those that are at work have ended.
@@ -145,7 +173,8 @@ class SeriesTable {
   size_t slots_end() const { return slots_end_.load(std::memory_order_acquire); }
   SeriesHot& hot(Slot slot) const { return hot_[slot]; }
   SeriesCold& cold(Slot slot) const { return cold_[slot]; }
-  bool is_free(Slot slot) const { return cold_[slot].reference == 0; }
+  // False for a slot that is free, or whose series was removed. By the thread that makes series.
+  bool is_found(Slot slot) const { return FindReference(cold_[slot].reference) == slot; }
 
   // Several references may lead to one series (the log of a foreign program can have that).
   // REQUIRES: 0 < reference <= wal::kReferenceMax.
@@ -154,14 +183,23 @@ class SeriesTable {
   Slot FindReference(uint64_t reference) const;
 
   // Drops the chunks that end before `min_time`; the open one only with `drop_open`. True when the
-  // series has no samples (any more). Chunks readers may look at go to *retired.
+  // series has no samples (any more). Closed ones go to *retired, because readers may look at them;
+  // those from before `from` stay.
   bool TruncateBefore(Slot slot, Timestamp min_time, bool drop_open, SeriesWriter* writer,
-                      RetiredSeries* retired);
+                      RetiredSeries* retired, ChunkPlace from = 0);
   // Takes a series away whose samples are gone: its references (added to *references) lead nowhere
   // from now on. The slot goes to *retired.
   void Remove(Slot slot, std::vector<uint64_t>* references, RetiredSeries* retired);
   // Nobody looks at these any more.
   void Recycle(const RetiredSeries& retired);
+
+  // What a snapshot keeps of the samples; from any thread that keeps the slot in place.
+  struct ClosedImage {
+    ChunkPlace place = 0;
+    Timestamp min_time = 0;
+    Timestamp max_time = 0;
+  };
+  void ReadImage(Slot slot, std::vector<ClosedImage>* closed, OpenChunkImage* open) const;
 
   // The chunks that overlap min_time…max_time (inclusive), with the samples of batches up to
   // `visible`. False when there is none and none is damaged.
@@ -173,9 +211,18 @@ class SeriesTable {
   // newer than max_time, or a histogram.
   bool NewestSample(Slot slot, Timestamp max_time, BatchNumber visible, Timestamp* timestamp,
                     double* value) const;
+  // The time of the newest sample, whoever may see it; kMinTimestamp without one. By the appending
+  // thread.
+  Timestamp NewestTime(Slot slot) const;
+  // Whether the newest sample is this one; REQUIRES: they have one time. By the appending thread.
+  bool IsNewest(Slot slot, double value) const;
+  bool IsNewest(Slot slot, const Histogram& histogram) const;
+  bool IsNewest(Slot slot, const FloatHistogram& histogram) const;
   // Of all samples, whoever may see them; false when there is none.
   bool TimeRange(Slot slot, Timestamp* min_time, Timestamp* max_time) const;
 
+  // Closed and open ones that there are, and all that were ever begun.
+  uint64_t chunks_created() const { return chunks_created_.load(std::memory_order_relaxed); }
   size_t chunks() const { return chunks_.load(std::memory_order_relaxed); }
   const HeadChunks& files() const { return *files_; }
   struct Memory {
@@ -218,6 +265,12 @@ class SeriesTable {
                   SeriesChunks* scratch, const Take& take) const;
   uint32_t NewClosedChunk();
   void FreeClosedChunk(uint32_t chunk);
+  WideChunk* WideOf(const SeriesHot& hot) const {
+    return hot.wide ? wide_[hot.first_block].get() : nullptr;
+  }
+  uint32_t NewWideChunk(std::unique_ptr<WideChunk> chunk);
+  void FreeWideChunk(uint32_t chunk);
+  chunkenc::Encoding OpenEncoding(const SeriesHot& hot) const;
 
   // Constant after construction.
   const ChunkOptions options_;
@@ -229,6 +282,7 @@ class SeriesTable {
   std::atomic<size_t> size_{0};
   std::atomic<size_t> slots_end_{0};
   std::atomic<size_t> chunks_{0};
+  std::atomic<uint64_t> chunks_created_{0};
   std::atomic<size_t> records_bytes_{0};
   std::atomic<size_t> reference_nodes_bytes_{0};
 
@@ -246,9 +300,13 @@ class SeriesTable {
   SegmentedArray<HistoryNode> history_;  // Nodes are guarded by the lock of their series.
   std::vector<uint32_t> free_history_;   // Only touched by the writer that has batches.
 
-  SegmentedArray<ClosedChunk> closed_;  // Elements are published by their series.
-  mutable Mutex closed_mu_;             // A leaf.
-  std::vector<uint32_t> free_closed_ ABSL_GUARDED_BY(closed_mu_);
+  // Elements are published by their series.
+  SegmentedArray<ClosedChunk> closed_;
+  SegmentedArray<std::unique_ptr<WideChunk>, 8> wide_;
+  mutable Mutex chunks_mu_;  // A leaf.
+  std::vector<uint32_t> free_closed_ ABSL_GUARDED_BY(chunks_mu_);
+  std::vector<uint32_t> free_wide_ ABSL_GUARDED_BY(chunks_mu_);
+  std::atomic<size_t> wide_bytes_{0};  // About.
 };
 
 // Appends samples for one thread: the head has one, and each worker of the replay.
@@ -265,9 +323,22 @@ class SeriesWriter {
     if (!series.empty() && !series.wide) __builtin_prefetch(&table_->blocks_[series.last_block], 1);
   }
   // Appends a sample that is newer than all of the series, and resets `pending`. Batches up to
-  // `seen_by_all` are visible to every reader that there is.
+  // `seen_by_all` are visible to every reader that there is. `start` is the start timestamp, which
+  // is kept where the options say so; 0 is none.
   void Append(Slot slot, Timestamp timestamp, double value, BatchNumber batch,
-              BatchNumber seen_by_all);
+              BatchNumber seen_by_all, Timestamp start = 0);
+  // REQUIRES: the histogram passes Validate().
+  void Append(Slot slot, Timestamp timestamp, const Histogram& histogram, BatchNumber batch,
+              BatchNumber seen_by_all, Timestamp start = 0);
+  void Append(Slot slot, Timestamp timestamp, const FloatHistogram& histogram, BatchNumber batch,
+              BatchNumber seen_by_all, Timestamp start = 0);
+
+  // Adds a chunk of chunks_head to a series without open chunk; false when it is not newer than
+  // those before.
+  bool AddClosed(Slot slot, ChunkPlace place, Timestamp min_time, Timestamp max_time);
+  // Goes on with an open chunk. DataLoss when the bytes are no such chunk. REQUIRES: the series has
+  // no open chunk.
+  absl::Status SetOpenChunk(Slot slot, const OpenChunkImage& image);
 
  private:
   friend class SeriesTable;
@@ -275,8 +346,20 @@ class SeriesWriter {
   void NoteBatch(SeriesHot* hot, SeriesCold* cold, BatchNumber batch, BatchNumber seen_by_all);
   void FreeHistory(SeriesCold* cold);
   void OpenChunk(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp);
+  // Hands the open chunk to the files, if there is one. A wide one stays, to go on with.
   void CloseChunk(SeriesHot* hot, SeriesCold* cold);
+  // The open chunk is gone, its memory is free.
   void DropOpenChunk(SeriesHot* hot, SeriesCold* cold);
+  // Whether the open chunk of floats must end before a sample at `timestamp`.
+  bool FloatsMustEnd(SeriesHot* hot, const SeriesCold& cold, Timestamp timestamp, size_t size);
+  void AppendXor(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp, double value);
+  void AppendXor2(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp, double value,
+                  Timestamp start);
+  template <typename H>
+  void AppendHistogram(Slot slot, Timestamp timestamp, const H& histogram, BatchNumber batch,
+                       BatchNumber seen_by_all, Timestamp start);
+  // The wide chunk of that kind to go on with, made when the series has another open chunk.
+  WideChunk* Widen(SeriesHot* hot, SeriesCold* cold, WideChunk::Kind kind);
   // Writes at the end of the open chunk; `at` is where, in it.
   void Store(SeriesHot* hot, size_t at, const uint8_t* bytes, size_t count);
 
