@@ -125,7 +125,8 @@ class ReadHandler::Slot {
   explicit Slot(ReadHandler* handler) : handler_(handler) {
     handler->queries_->Add(1);
     MutexLock lock(&handler->mu_);
-    while (handler->running_ >= handler->options_.concurrency_max) {
+    const int running_max = handler->options_.concurrency_max;
+    while (running_max > 0 && handler->running_ >= running_max) {
       handler->slot_free_.Wait(&handler->mu_);
     }
     ++handler->running_;

@@ -20,8 +20,8 @@ struct ReadHandlerOptions {
   // Added to series that lack them, and taken out of matchers.
   std::function<Labels()> external_labels;
   metrics::Registry* registry = nullptr;
-  // Upstream's --storage.remote.read-*: samples of one query in an answer of samples (0: no bound),
-  // requests at once, bytes of a frame.
+  // Upstream's --storage.remote.read-*: samples of one query in an answer of samples,
+  // requests at once (0: no bound, of both), bytes of a frame.
   uint64_t samples_max = 50'000'000;
   int concurrency_max = 10;
   size_t frame_bytes_max = size_t{1} << 20;

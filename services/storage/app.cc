@@ -53,6 +53,18 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   endpoints.clock = e.clock;
   endpoints.logger = e.logger.With({{"component", "remote"}});
   endpoints.registry = e.registry;
+  endpoints.enable_write = options.enable_remote_write_receiver;
+  endpoints.enable_otlp = options.enable_otlp_receiver;
+  endpoints.write_messages = options.remote_write_messages;
+  endpoints.read_samples_max = static_cast<uint64_t>(options.remote_read_samples_max);
+  endpoints.read_concurrency_max = static_cast<int>(options.remote_read_concurrent_max);
+  endpoints.read_frame_bytes_max = static_cast<size_t>(options.remote_read_frame_bytes_max);
+  endpoints.type_and_unit_labels = HasFeature(options, "type-and-unit-labels");
+  if (HasFeature(options, "otlp-deltatocumulative")) {
+    endpoints.otlp_delta = otlp::Settings::Delta::kToCumulative;
+  } else if (HasFeature(options, "otlp-native-delta-ingestion")) {
+    endpoints.otlp_delta = otlp::Settings::Delta::kAsTheyAre;
+  }
   app->endpoints_ = std::make_unique<storage_remote::Endpoints>(endpoints);
   app->endpoints_->Apply(app->config_);
   app->endpoints_->AddRoutes(&app->router_);

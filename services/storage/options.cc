@@ -11,7 +11,7 @@ namespace {
 
 // Features that change something here…
 constexpr std::string_view kFeatures[] = {"otlp-deltatocumulative", "otlp-native-delta-ingestion",
-                                          "st-storage"};
+                                          "st-storage", "type-and-unit-labels"};
 // …and upstream's whose work is always done.
 constexpr std::string_view kAlwaysOn[] = {"delayed-compaction", "exemplar-storage",
                                           "memory-snapshot-on-shutdown", "metadata-wal-records",
@@ -30,7 +30,6 @@ constexpr std::string_view kOfOthers[] = {
     "promql-extended-range-selectors",
     "promql-negative-offset",
     "promql-per-step-stats",
-    "type-and-unit-labels",
 };
 
 void RegisterRetention(flags::FlagSet* flags, Options* options) {
@@ -87,14 +86,16 @@ void RegisterLimits(flags::FlagSet* flags, Options* options) {
 }
 
 void RegisterRemote(flags::FlagSet* flags, Options* options) {
-  flags->Bool("web.enable-remote-write-receiver", &options->enable_remote_write_receiver,
-              "Take remote write requests at /api/v1/write on the HTTP port.");
+  flags->Bool(
+      "web.enable-remote-write-receiver", &options->enable_remote_write_receiver,
+      "Take remote write requests at /api/v1/write on the HTTP port. On, unless it is false.");
   flags->Strings("web.remote-write-receiver.accepted-protobuf-messages",
                  &options->remote_write_messages,
-                 "Messages that remote write may send: prometheus.WriteRequest (the default), "
-                 "io.prometheus.write.v2.Request; may be repeated.");
+                 "Messages that remote write may send: prometheus.WriteRequest, "
+                 "io.prometheus.write.v2.Request; may be repeated. Both when none is named.");
   flags->Bool("web.enable-otlp-receiver", &options->enable_otlp_receiver,
-              "Take OTLP metrics at /api/v1/otlp/v1/metrics on the HTTP port.");
+              "Take OTLP metrics at /api/v1/otlp/v1/metrics on the HTTP port. On, unless it is "
+              "false.");
   flags->Int("storage.remote.read-sample-limit", &options->remote_read_samples_max,
              "Samples that one remote read may get. 0 is no limit.");
   flags->Int("storage.remote.read-concurrent-limit", &options->remote_read_concurrent_max,

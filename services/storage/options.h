@@ -55,9 +55,9 @@ struct Options {
   int64_t label_value_bytes_max = 0;
 
   // The endpoints of others on the HTTP port.
-  bool enable_remote_write_receiver = false;
-  std::vector<std::string> remote_write_messages;  // Empty: prometheus.WriteRequest.
-  bool enable_otlp_receiver = false;
+  bool enable_remote_write_receiver = true;
+  std::vector<std::string> remote_write_messages;  // Empty: all.
+  bool enable_otlp_receiver = true;
   int64_t remote_read_samples_max = 50'000'000;
   int64_t remote_read_concurrent_max = 10;
   int64_t remote_read_frame_bytes_max = int64_t{1} << 20;

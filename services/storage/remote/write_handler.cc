@@ -1,5 +1,6 @@
 #include "services/storage/remote/write_handler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/base/snappy.h"
@@ -18,6 +19,10 @@ constexpr size_t kKeptBytesMax = size_t{16} << 20;
 constexpr std::string_view kMediaType = "application/x-protobuf";
 constexpr std::string_view kV1Message = "prometheus.WriteRequest";
 constexpr std::string_view kV2Message = "io.prometheus.write.v2.Request";
+
+std::string_view NameOf(WriteVersion version) {
+  return version == WriteVersion::kV1 ? kV1Message : kV2Message;
+}
 
 }  // namespace
 
@@ -43,40 +48,16 @@ absl::StatusOr<WriteVersion> ParseWriteVersion(std::string_view content_type) {
   return WriteVersion::kV1;
 }
 
-// What one request needs, kept for the next.
 struct WriteHandler::Work {
-  Work(const Options& options) : session(&options.db->head(), options.cache, options.clock) {}
+  explicit Work(const Options& options)
+      : session(&options.db->head(), options.cache, options.metadata_cache, options.clock) {}
+  bool worth_keeping() const { return message.size() <= kKeptBytesMax; }
   std::string message;
   WriteColumns columns;
   WriteV1Decoder v1;
   WriteV2Decoder v2;
   WriteSession session;
   WriteReport report;
-};
-
-class WriteHandler::Lease {
- public:
-  explicit Lease(WriteHandler* handler) : handler_(handler) {
-    MutexLock lock(&handler->mu_);
-    if (handler->idle_.empty()) {
-      work_ = std::make_unique<Work>(handler->options_);
-    } else {
-      work_ = std::move(handler->idle_.back());
-      handler->idle_.pop_back();
-    }
-  }
-  ~Lease() {
-    if (work_->message.size() > kKeptBytesMax) return;
-    MutexLock lock(&handler_->mu_);
-    handler_->idle_.push_back(std::move(work_));
-  }
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
-  Work* work() { return work_.get(); }
-
- private:
-  WriteHandler* const handler_;
-  std::unique_ptr<Work> work_;
 };
 
 WriteHandler::WriteHandler(Options options)
@@ -94,7 +75,9 @@ WriteHandler::WriteHandler(Options options)
       histograms_(options_.registry->AddCounter("narthex_storage_remote_write_histograms_total",
                                                 "Histogram samples stored from remote write.")),
       exemplars_(options_.registry->AddCounter("narthex_storage_remote_write_exemplars_total",
-                                               "Exemplars taken from remote write.")) {}
+                                               "Exemplars taken from remote write.")),
+      work_(std::make_unique<WorkPool<Work>>([this] { return std::make_unique<Work>(options_); })) {
+}
 
 WriteHandler::~WriteHandler() = default;
 
@@ -107,6 +90,12 @@ http::ServerResponse WriteHandler::Write(std::string_view content_type,
                                          std::string_view content_encoding, std::string_view body) {
   const absl::StatusOr<WriteVersion> version = ParseWriteVersion(content_type);
   if (!version.ok()) return http::ServerResponse::Error(415, Message(version.status()));
+  if (!Accepts(*version)) {
+    return http::ServerResponse::Error(
+        415, StrCat(NameOf(*version),
+                    " protobuf message is not accepted by this server; see "
+                    "--web.remote-write-receiver.accepted-protobuf-messages"));
+  }
   if (!content_encoding.empty() && !EqualsIgnoreCaseAscii(content_encoding, "snappy")) {
     return http::ServerResponse::Error(
         415, StrCat(content_encoding,
@@ -116,16 +105,22 @@ http::ServerResponse WriteHandler::Write(std::string_view content_type,
   if (const absl::Status ready = options_.db->CheckReady(); !ready.ok()) {
     return http::ServerResponse::Error(503, Message(ready));
   }
-  Lease lease(this);
+  auto work = work_->Take();
   std::string_view message;
   const absl::Status unpacked =
-      SnappyUncompress(body, options_.message_bytes_max, &lease.work()->message, &message);
+      SnappyUncompress(body, options_.message_bytes_max, &work->message, &message);
   if (!unpacked.ok()) {
     return http::ServerResponse::Error(absl::IsResourceExhausted(unpacked) ? 413 : 400,
                                        Message(unpacked));
   }
-  return *version == WriteVersion::kV1 ? WriteV1(message, lease.work())
-                                       : WriteV2(message, lease.work());
+  return *version == WriteVersion::kV1 ? WriteV1(message, work.get())
+                                       : WriteV2(message, work.get());
+}
+
+bool WriteHandler::Accepts(WriteVersion version) const {
+  const std::vector<std::string>& messages = options_.messages;
+  return messages.empty() ||
+         std::find(messages.begin(), messages.end(), NameOf(version)) != messages.end();
 }
 
 http::ServerResponse WriteHandler::WriteV1(std::string_view message, Work* work) {

@@ -13,9 +13,12 @@
 #include "lib/log/log.h"
 #include "lib/metrics/registry.h"
 #include "services/storage/remote/series_cache.h"
+#include "services/storage/remote/work_pool.h"
 #include "services/storage/tsdb/db.h"
 
 namespace narthex::storage_remote {
+
+enum class WriteVersion { kV1, kV2 };
 
 // POST /api/v1/write: remote write 1.0 and 2.0. What it answers, and what becomes of requests that
 // are good in part, is upstream's; README.md has the table.
@@ -26,9 +29,12 @@ class WriteHandler {
   struct Options {
     tsdb::Db* db = nullptr;
     SeriesCache* cache = nullptr;
+    SeriesCache* metadata_cache = nullptr;
     Clock* clock = nullptr;
     Logger logger;
     metrics::Registry* registry = nullptr;
+    // The names of those that are taken ("prometheus.WriteRequest"); empty: both.
+    std::vector<std::string> messages;
     // Of a message after decompression; longer ones are answered with 413.
     size_t message_bytes_max = size_t{256} << 20;
   };
@@ -43,7 +49,7 @@ class WriteHandler {
 
  private:
   struct Work;
-  class Lease;
+  bool Accepts(WriteVersion version) const;
   http::ServerResponse WriteV1(std::string_view message, Work* work);
   http::ServerResponse WriteV2(std::string_view message, Work* work);
   http::ServerResponse StorageError(const absl::Status& status) const;
@@ -57,12 +63,11 @@ class WriteHandler {
   metrics::Counter* const histograms_;
   metrics::Counter* const exemplars_;
 
+  const std::unique_ptr<WorkPool<Work>> work_;
   Mutex mu_;
-  std::vector<std::unique_ptr<Work>> idle_ ABSL_GUARDED_BY(mu_);
   absl::Time next_problem_log_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
 };
 
-enum class WriteVersion { kV1, kV2 };
 // By the content type; an empty one is 1.0. InvalidArgument says what is wrong with it.
 absl::StatusOr<WriteVersion> ParseWriteVersion(std::string_view content_type);
 

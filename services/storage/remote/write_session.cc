@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/coding.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
+#include "lib/model/histogram.h"
 
 namespace narthex::storage_remote {
 namespace {
@@ -38,6 +40,18 @@ std::string_view RefusalText(Refusal refusal) {
   return "refused";
 }
 
+// Finer schemas than the head knows become its finest.
+absl::Status CheckHistogram(storage::AppendBatch::HistogramEntry* entry) {
+  const auto check = [](auto* histogram) {
+    NARTHEX_RETURN_IF_ERROR(Validate(*histogram));
+    if (histogram->schema > kExponentialSchemaMax) {
+      ReduceResolution(kExponentialSchemaMax, histogram);
+    }
+    return absl::OkStatus();
+  };
+  return entry->is_float ? check(&entry->float_histogram) : check(&entry->histogram);
+}
+
 }  // namespace
 
 void WriteReport::Clear() { *this = {}; }
@@ -65,7 +79,7 @@ absl::Status WriteSession::Write(WriteColumns* columns, LabelSource* labels,
   for (const WriteColumns::Problem& problem : columns->problems) {
     AddProblem(problem.text, problem.series);
   }
-  CheckTimes();
+  CheckSamples();
   if (report->rolled_back) return absl::OkStatus();
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     bool again = false;
@@ -75,18 +89,26 @@ absl::Status WriteSession::Write(WriteColumns* columns, LabelSource* labels,
   return Unavailable("series leave the head as fast as they come");
 }
 
-void WriteSession::CheckTimes() {
+void WriteSession::CheckSamples() {
   const Timestamp time_max = now_ + ToMillis(kAheadMax);
-  const std::vector<Timestamp>& timestamps = columns_->batch.timestamps;
-  if (timestamps.empty() || *std::max_element(timestamps.begin(), timestamps.end()) <= time_max) {
-    return;
+  storage::AppendBatch& batch = columns_->batch;
+  std::vector<bool> dropped;
+  const auto drop = [&](size_t entry, std::string_view why) {
+    dropped.resize(batch.values.size(), false);
+    if (!dropped[entry]) AddProblem(why, columns_->SeriesOf(entry));
+    dropped[entry] = true;
+  };
+  const std::vector<Timestamp>& times = batch.timestamps;
+  if (!times.empty() && *std::max_element(times.begin(), times.end()) > time_max) {
+    for (size_t i = 0; i < times.size(); ++i) {
+      if (times[i] > time_max) drop(i, RefusalText(Refusal::kOutOfBounds));
+    }
   }
-  std::vector<bool> dropped(timestamps.size(), false);
-  for (size_t i = 0; i < timestamps.size(); ++i) {
-    if (timestamps[i] <= time_max) continue;
-    dropped[i] = true;
-    AddProblem(RefusalText(Refusal::kOutOfBounds), columns_->SeriesOf(i));
+  for (storage::AppendBatch::HistogramEntry& entry : batch.histograms) {
+    const absl::Status valid = CheckHistogram(&entry);
+    if (!valid.ok()) drop(entry.index, Message(valid));
   }
+  if (dropped.empty()) return;
   if (policy_.mode == tsdb::AppendMode::kAllOrNothing) {
     report_->rolled_back = true;
     return;
@@ -117,6 +139,7 @@ absl::Status WriteSession::WriteColumnsOnce(bool* again) {
   }
   ReportRefused();
   CountStored();
+  if (!metadata_keys_.empty()) metadata_cache_->Insert(metadata_keys_, metadata_references_, now_);
   return absl::OkStatus();
 }
 
@@ -219,6 +242,35 @@ void WriteSession::FillReferences() {
       refs[entry] = references_[i];
     }
   }
+}
+
+void WriteSession::DropKnownMetadata() {
+  metadata_keys_.clear();
+  metadata_references_.clear();
+  std::vector<storage::AppendBatch::MetadataEntry>& metadata = columns_->batch.metadata;
+  if (metadata.empty()) return;
+  std::string text;
+  for (const storage::AppendBatch::MetadataEntry& entry : metadata) {
+    const Hash128& series = columns_->series[columns_->SeriesOf(entry.index)].key;
+    text.assign(reinterpret_cast<const char*>(&series), sizeof series);
+    text.push_back(static_cast<char>(entry.type));
+    AppendLengthPrefixed(&text, entry.unit);
+    text.append(entry.help);
+    metadata_keys_.push_back(FastHash128(text, metadata_cache_->seed()));
+  }
+  metadata_references_.resize(metadata.size());
+  metadata_cache_->Find(metadata_keys_, now_, metadata_references_);
+  size_t kept = 0;
+  for (size_t i = 0; i < metadata.size(); ++i) {
+    const storage::SeriesRef reference = columns_->batch.refs[metadata[i].index];
+    if (metadata_references_[i] == reference) continue;
+    metadata[kept] = metadata[i];
+    metadata_keys_[kept] = metadata_keys_[i];
+    metadata_references_[kept++] = reference;
+  }
+  metadata.resize(kept);
+  metadata_keys_.resize(kept);
+  metadata_references_.resize(kept);
 }
 
 void WriteSession::ForgetUnknown() {

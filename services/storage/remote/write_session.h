@@ -49,8 +49,8 @@ struct WriteReport {
 class WriteSession {
  public:
   // The pointees must outlive it.
-  WriteSession(tsdb::Head* head, SeriesCache* cache, Clock* clock)
-      : appender_(head), cache_(cache), clock_(clock) {}
+  WriteSession(tsdb::Head* head, SeriesCache* cache, SeriesCache* metadata_cache, Clock* clock)
+      : appender_(head), cache_(cache), metadata_cache_(metadata_cache), clock_(clock) {}
 
   // An error says that nothing is stored and that the request may be sent again. What the sender
   // did wrong is in the report.
@@ -59,14 +59,17 @@ class WriteSession {
 
  private:
   absl::Status WriteColumnsOnce(bool* again);
-  // Drops samples that are too far ahead.
-  void CheckTimes();
+  // Finds samples that are too far ahead, and histograms that are none; drops them, or takes the
+  // request back.
+  void CheckSamples();
   void FindReferences();
   absl::Status DefineMissing();
   void RefuseSeries(size_t series, std::string reason);
   // Takes the series out that are marked, and their entries.
   void DropRefused();
   void FillReferences();
+  // Takes metadata out that the head has had with the same words.
+  void DropKnownMetadata();
   void ForgetUnknown();
   void ReportRefused();
   void CountStored();
@@ -75,6 +78,8 @@ class WriteSession {
 
   tsdb::HeadAppender appender_;
   SeriesCache* const cache_;
+  // From the hash of a series and its metadata to the reference that has it.
+  SeriesCache* const metadata_cache_;
   Clock* const clock_;
 
   // Of the request in work.
@@ -90,6 +95,9 @@ class WriteSession {
   storage::AppendBatch definitions_;
   std::vector<size_t> defined_;  // Series, by definition.
   tsdb::AppendResult result_;
+  // Of the metadata that goes to the head.
+  std::vector<Hash128> metadata_keys_;
+  std::vector<storage::SeriesRef> metadata_references_;
 };
 
 }  // namespace narthex::storage_remote
