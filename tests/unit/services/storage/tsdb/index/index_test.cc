@@ -120,6 +120,19 @@ TEST_CASE("The index of Prometheus is read, and written the same but for its lab
   CheckContents(**Reader::Open(ours), series);
 }
 
+TEST_CASE("The example of format.md is what is written") {
+  const std::string file = WriteIndex({{{{"a", "b"}}, {{1, 2, 8}}}});
+  CHECK(file == tsdb::FromHex("baaad70002"
+                              "00000009000000030001610162"
+                              "42239b9000000000000000000000"
+                              "0701010201020108477ecae9"
+                              "0000000800000001000000025502add1"
+                              "0000000800000001000000025502add1"
+                              "0000000e000000020200002c02016101623c25d1bb4a"
+                              "00000000000000050000000000000016000000000000002c"
+                              "000000000000004c000000000000002c000000000000004cbd9519a3"));
+}
+
 TEST_CASE("Values are visited from a prefix on, until enough") {
   std::vector<TestSeries> series;
   for (int i = 0; i < 500; ++i) {
