@@ -64,7 +64,10 @@ Db::Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
       store_(fs, options_.path, logger_),
       head_(options_.head, clock),
       compactor_(fs, clock, logger_, {{}, {}, options_.observer}),
-      settings_(options_.settings) {}
+      settings_(options_.settings) {
+  const absl::Duration window = options_.settings.out_of_order_window;
+  if (window > absl::ZeroDuration()) head_.ooo().SetWindow(window);
+}
 
 Db::~Db() = default;
 
@@ -113,6 +116,8 @@ DbState Db::state() const {
 }
 
 void Db::Apply(const DbSettings& settings) {
+  head_.ooo().SetWindow(settings.out_of_order_window);
+  head_.exemplars().Resize(settings.exemplars_max);
   MutexLock lock(&mu_);
   settings_ = settings;
 }
@@ -224,8 +229,7 @@ absl::Status Db::DropWhatBlocksHave() {
   if (!foreign || end <= head_.min_time()) return absl::OkStatus();
   logger_.Info("another program wrote the log: what is older than its newest block is in blocks",
                {{"time", end}});
-  const absl::Status status = head_.TruncateBefore(end).status();
-  return absl::IsUnimplemented(status) ? absl::OkStatus() : status;
+  return head_.TruncateBefore(end).status();
 }
 
 absl::Status Db::Quarantine(std::string_view name, std::string_view bytes) {

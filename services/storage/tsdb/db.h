@@ -178,14 +178,21 @@ class Db {
   // What Compact() consists of.
   absl::Status CompactLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   bool HeadDueLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
-  absl::Status CompactHeadLocked(Timestamp begin, const Pace& pace)
+  // Both times are aligned; `end` is exclusive.
+  absl::Status CompactHeadLocked(Timestamp begin, Timestamp end, const Pace& pace)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  // Of the oldest sample of the head within from…to (exclusive).
+  absl::StatusOr<Timestamp> NextHeadTime(Timestamp from, Timestamp to) const;
+  bool OutOfOrderDueLocked(bool head_compacted) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status CompactOutOfOrderLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status WriteHeadLocked(Timestamp begin, Timestamp end, const Pace& pace)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status CompactBlocksLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status MergeLocked(const std::vector<std::shared_ptr<Block>>& blocks, const Pace& pace)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status CheckpointLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status WriteHeadSnapshotLocked(const std::string& directory, const Pace& pace)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   // Makes a block that was just written part of the list.
   absl::Status PublishLocked(const std::string& ulid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status ReloadLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
@@ -228,8 +235,9 @@ class Db {
   };
   std::optional<Written> written_ ABSL_GUARDED_BY(work_mu_);
   absl::Duration head_compacted_ ABSL_GUARDED_BY(work_mu_);  // Monotonic.
-  std::set<std::string> failed_ ABSL_GUARDED_BY(work_mu_);   // Blocks not to be merged.
-  bool truncated_ ABSL_GUARDED_BY(work_mu_) = false;         // A checkpoint is due.
+  absl::Duration out_of_order_compacted_ ABSL_GUARDED_BY(work_mu_);
+  std::set<std::string> failed_ ABSL_GUARDED_BY(work_mu_);  // Blocks not to be merged.
+  bool truncated_ ABSL_GUARDED_BY(work_mu_) = false;        // A checkpoint is due.
 
   mutable Mutex mu_;
   absl::Status replay_error_ ABSL_GUARDED_BY(mu_);

@@ -1,5 +1,6 @@
 // What an administrator asks of a Db: deletes, their clean-up, and snapshots.
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -36,6 +37,11 @@ std::string NewSnapshotName(absl::Time now) {
 absl::Status Db::Delete(std::span<const Matcher> matchers, Timestamp min_time, Timestamp max_time) {
   NARTHEX_RETURN_IF_ERROR(CheckReady());
   MutexLock work(&work_mu_);
+  // Intervals of the head hold for its chunks. Late samples go to blocks first: those that are
+  // there must go, those that come later must not.
+  if (!head_.ooo().empty()) {
+    NARTHEX_RETURN_IF_ERROR(CompactOutOfOrderLocked({}));
+  }
   const absl::StatusOr<size_t> deleted = head_.Delete(matchers, min_time, max_time);
   NARTHEX_RETURN_IF_ERROR(Annotate(deleted.status(), "delete from the head"));
   const std::shared_ptr<const BlockList> blocks = store_.list();
@@ -86,14 +92,8 @@ absl::StatusOr<std::string> Db::Snapshot(std::string name, bool with_head, const
       NARTHEX_RETURN_IF_ERROR(pace());
     }
   }
-  if (with_head && head_.min_time() <= head_.max_time()) {
-    BlockMeta base;
-    base.min_time = head_.min_time();
-    base.max_time = head_.max_time() + 1;
-    Compactor::Sources sources;
-    sources.push_back(head_.Source(base.min_time, base.max_time - 1));
-    NARTHEX_RETURN_IF_ERROR(
-        compactor_.Write(unfinished, std::move(sources), std::move(base), pace).status());
+  if (with_head) {
+    NARTHEX_RETURN_IF_ERROR(WriteHeadSnapshotLocked(unfinished, pace));
   }
   NARTHEX_RETURN_IF_ERROR(fs_->SyncDirectory(unfinished));
   NARTHEX_RETURN_IF_ERROR(fs_->Rename(unfinished, directory));
@@ -101,6 +101,25 @@ absl::StatusOr<std::string> Db::Snapshot(std::string name, bool with_head, const
   NARTHEX_RETURN_IF_ERROR(fs_->SyncDirectory(parent));
   logger_.Info("snapshot made", {{"name", name}, {"blocks", blocks->size()}});
   return name;
+}
+
+absl::Status Db::WriteHeadSnapshotLocked(const std::string& directory, const Pace& pace) {
+  Timestamp min_time = head_.min_time();
+  Timestamp max_time = head_.max_time();
+  OooHead::Frozen late;
+  if (!head_.ooo().empty()) {
+    NARTHEX_ASSIGN_OR_RETURN(late, head_.FreezeOutOfOrder());
+    min_time = std::min(min_time, late.min_time);
+    max_time = std::max(max_time, late.max_time);
+  }
+  if (min_time > max_time) return absl::OkStatus();
+  BlockMeta base;
+  base.min_time = min_time;
+  base.max_time = max_time + 1;
+  Compactor::Sources sources;
+  sources.push_back(head_.Source(min_time, max_time));
+  if (!late.empty()) sources.push_back(head_.ooo().Source(late, min_time, max_time, nullptr));
+  return compactor_.Write(directory, std::move(sources), std::move(base), pace).status();
 }
 
 absl::Status Db::RemoveSnapshotLeftovers() {

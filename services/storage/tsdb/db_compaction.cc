@@ -44,7 +44,7 @@ uint64_t BytesOf(io::FileSystem* fs, const std::string& directory) {
 Timestamp Db::min_time() const {
   const std::shared_ptr<const BlockList> blocks = store_.list();
   const Timestamp of_blocks = blocks->empty() ? kMaxTimestamp : blocks->front()->meta().min_time;
-  return std::min(of_blocks, head_.min_time());
+  return std::min({of_blocks, head_.min_time(), head_.ooo().min_time()});
 }
 
 uint64_t Db::BytesBesideBlocks() const {
@@ -117,19 +117,26 @@ absl::Status Db::Compact(const Pace& pace) {
 
 absl::Status Db::CompactLocked(const Pace& pace) {
   const int64_t range_ms = options_.block_range_min_ms;
-  if (HeadDueLocked()) {
+  const bool head_due = HeadDueLocked();
+  if (head_due) {
     // What came late goes along with what is due.
     while (true) {
       const Timestamp min_time = head_.min_time();
       const Timestamp max_time = head_.max_time();
       if (min_time > max_time) break;
       const Timestamp begin = AlignDown(min_time, range_ms);
-      if (begin + range_ms + range_ms / 2 >= max_time) break;
-      counters_.compactions_triggered.fetch_add(1, std::memory_order_relaxed);
-      NARTHEX_RETURN_IF_ERROR(CompactHeadLocked(begin, pace));
-      if (head_.min_time() < begin + range_ms) break;  // Nothing would change.
+      // Of what is older than the last truncation some went to blocks already, so the next one must
+      // not go back behind it.
+      const Timestamp end =
+          std::max(begin + range_ms, AlignDown(head_.truncated_before(), range_ms));
+      if (end + range_ms / 2 >= max_time) break;
+      NARTHEX_RETURN_IF_ERROR(CompactHeadLocked(begin, end, pace));
+      if (head_.min_time() < end) break;  // Nothing would change.
     }
     head_compacted_ = clock_->Monotonic();
+  }
+  if (OutOfOrderDueLocked(head_due)) {
+    NARTHEX_RETURN_IF_ERROR(CompactOutOfOrderLocked(pace));
   }
   if (truncated_) {
     NARTHEX_RETURN_IF_ERROR(CheckpointLocked(pace));
@@ -153,25 +160,47 @@ bool Db::HeadDueLocked() const {
          clock_->Monotonic() - head_compacted_ >= absl::Milliseconds(range_ms);
 }
 
+absl::StatusOr<Timestamp> Db::NextHeadTime(Timestamp from, Timestamp to) const {
+  const std::unique_ptr<ChunkSeriesSource> source = head_.Source(from, to - 1);
+  Timestamp next = kMaxTimestamp;
+  while (true) {
+    NARTHEX_ASSIGN_OR_RETURN(const bool more, source->Next());
+    if (!more) return next;
+    for (const storage::SelectChunk& chunk : source->chunks()) {
+      next = std::min(next, std::max(from, chunk.min_time));
+    }
+  }
+}
+
 absl::Status Db::WriteHeadLocked(Timestamp begin, Timestamp end, const Pace& pace) {
   const uint64_t revision = head_.changes().revision();
-  BlockMeta base;
-  base.min_time = begin;
-  base.max_time = end;
-  Compactor::Sources sources;
-  sources.push_back(head_.Source(begin, end - 1));
-  NARTHEX_ASSIGN_OR_RETURN(const BlockMeta meta, compactor_.Write(options_.path, std::move(sources),
-                                                                  std::move(base), pace));
-  counters_.compactions.fetch_add(1, std::memory_order_relaxed);
-  if (meta.stats.series > 0) {
-    NARTHEX_RETURN_IF_ERROR(PublishLocked(meta.ulid));
+  const int64_t range_ms = options_.block_range_min_ms;
+  for (Timestamp at = begin; at < end;) {
+    BlockMeta base;
+    base.min_time = at;
+    base.max_time = at + range_ms;
+    Compactor::Sources sources;
+    sources.push_back(head_.Source(at, at + range_ms - 1));
+    counters_.compactions_triggered.fetch_add(1, std::memory_order_relaxed);
+    NARTHEX_ASSIGN_OR_RETURN(
+        const BlockMeta meta,
+        compactor_.Write(options_.path, std::move(sources), std::move(base), pace));
+    counters_.compactions.fetch_add(1, std::memory_order_relaxed);
+    if (meta.stats.series > 0) {
+      NARTHEX_RETURN_IF_ERROR(PublishLocked(meta.ulid));
+    }
+    at += range_ms;
+    if (at >= end) break;
+    // There may be years between two late samples.
+    NARTHEX_ASSIGN_OR_RETURN(const Timestamp next, NextHeadTime(at, end));
+    if (next >= end) break;
+    at = AlignDown(next, range_ms);
   }
   written_ = {begin, end, revision};
   return absl::OkStatus();
 }
 
-absl::Status Db::CompactHeadLocked(Timestamp begin, const Pace& pace) {
-  const Timestamp end = begin + options_.block_range_min_ms;
+absl::Status Db::CompactHeadLocked(Timestamp begin, Timestamp end, const Pace& pace) {
   head_.SetFence(end);
   const absl::Cleanup lift = [this] { head_.SetFence(kMinTimestamp); };
   // Written in an earlier round already, and nothing came since?
@@ -192,6 +221,41 @@ absl::Status Db::CompactHeadLocked(Timestamp begin, const Pace& pace) {
   logger_.Info("head truncated", {{"before", end},
                                   {"chunks_removed", result->chunks_removed},
                                   {"series_removed", result->series_removed}});
+  return absl::OkStatus();
+}
+
+bool Db::OutOfOrderDueLocked(bool head_compacted) const {
+  // With the head, as upstream; by the clock where nothing comes in order.
+  return !head_.ooo().empty() &&
+         (head_compacted || clock_->Monotonic() - out_of_order_compacted_ >=
+                                absl::Milliseconds(options_.block_range_min_ms));
+}
+
+absl::Status Db::CompactOutOfOrderLocked(const Pace& pace) {
+  const int64_t range_ms = options_.block_range_min_ms;
+  NARTHEX_ASSIGN_OR_RETURN(const OooHead::Frozen frozen, head_.FreezeOutOfOrder());
+  out_of_order_compacted_ = clock_->Monotonic();
+  if (frozen.empty()) return absl::OkStatus();
+  for (Timestamp at = AlignDown(frozen.min_time, range_ms); at <= frozen.max_time; at += range_ms) {
+    BlockMeta base;
+    base.min_time = at;
+    base.max_time = at + range_ms;
+    base.compaction.hints = {"from-out-of-order"};
+    Compactor::Sources sources;
+    sources.push_back(head_.ooo().Source(frozen, at, at + range_ms - 1, nullptr));
+    counters_.compactions_triggered.fetch_add(1, std::memory_order_relaxed);
+    NARTHEX_ASSIGN_OR_RETURN(
+        const BlockMeta meta,
+        compactor_.Write(options_.path, std::move(sources), std::move(base), pace));
+    counters_.compactions.fetch_add(1, std::memory_order_relaxed);
+    if (meta.stats.series > 0) {
+      NARTHEX_RETURN_IF_ERROR(PublishLocked(meta.ulid));
+    }
+  }
+  NARTHEX_RETURN_IF_ERROR(WaitForReaders(pace));
+  NARTHEX_RETURN_IF_ERROR(
+      Annotate(head_.DropOutOfOrder(frozen), "drop out-of-order samples that are in blocks"));
+  logger_.Info("out-of-order samples written into blocks", {{"series", frozen.series}});
   return absl::OkStatus();
 }
 

@@ -30,74 +30,18 @@ struct DbReader::Rep {
 
 namespace {
 
-class HeadCursor : public SeriesCursor {
- public:
-  HeadCursor(const HeadReader* reader, const storage::Selector& selector, bool sorted)
-      : reader_(reader),
-        min_time_(selector.hints.start),
-        max_time_(selector.hints.end),
-        slots_(reader->Find(selector.matchers)) {
-    if (sorted) reader->SortByLabels(&slots_);
-  }
-
-  absl::StatusOr<bool> Next() override {
-    if (next_ >= slots_.size()) return false;
-    slot_ = slots_[next_++];
-    return true;
-  }
-  storage::SeriesRef id() const override { return reader_->ReferenceOf(slot_); }
-  Labels labels() const override { return reader_->LabelsOf(slot_); }
-  absl::StatusOr<bool> Overlaps() override {
-    return reader_->Overlaps(slot_, min_time_, max_time_);
-  }
-  absl::StatusOr<bool> ReadChunks() override {
-    return reader_->ReadChunks(slot_, min_time_, max_time_, &chunks_);
-  }
-  std::span<const storage::SelectChunk> chunks() const override { return chunks_.chunks; }
-  std::span<const storage::DeletedInterval> deleted() const override { return {}; }
-  absl::StatusOr<bool> ReadSamples(SampleBuffer* out) override {
-    if (!reader_->ReadChunks(slot_, min_time_, max_time_, &chunks_)) return false;
-    const size_t base = out->size();
-    for (const storage::SelectChunk& chunk : chunks_.chunks) {
-      NARTHEX_RETURN_IF_ERROR(chunkenc::DecodeChunk(
-          chunk.encoding, chunk.bytes, chunk.visible_samples, min_time_, max_time_, out));
-    }
-    return out->size() > base;
-  }
-  absl::StatusOr<bool> ReadNewest(SampleBuffer* out) override {
-    Timestamp timestamp;
-    double value;
-    NARTHEX_ASSIGN_OR_RETURN(
-        const bool found,
-        reader_->ReadNewest(slot_, min_time_, max_time_, &chunks_, &samples_, &timestamp, &value));
-    if (found) out->Append(timestamp, value);
-    return found;
-  }
-
- private:
-  const HeadReader* const reader_;
-  const Timestamp min_time_;
-  const Timestamp max_time_;
-  std::vector<Slot> slots_;
-  size_t next_ = 0;
-  Slot slot_ = kNoSlot;
-  // Kept for their memory.
-  SeriesChunks chunks_;
-  SampleBuffer samples_;
-};
-
-// The head and blocks side by side, in label order. Label sets of the head are copied a piece at a
-// time, those of blocks lie in their files.
-class MergedCursor : public SeriesCursor {
+// The head, its out-of-order samples and blocks side by side. Where there are blocks they are
+// joined in label order: label sets of the head are copied a piece at a time, those of blocks lie
+// in their files. The head alone comes in any order, and its labels are not looked at.
+class DbCursor : public SeriesCursor {
  public:
   // `head` may be null. Blocks are pinned by the reader.
   static absl::StatusOr<std::unique_ptr<SeriesCursor>> Create(
       const HeadReader* head, std::span<const std::shared_ptr<Block>> blocks,
-      const storage::Selector& selector) {
-    std::unique_ptr<MergedCursor> cursor(new MergedCursor(head, selector.hints));
+      const storage::Selector& selector, bool sorted) {
+    std::unique_ptr<DbCursor> cursor(new DbCursor(head, selector.hints));
     if (head != nullptr) {
       cursor->slots_ = head->Find(selector.matchers);
-      head->SortByLabels(&cursor->slots_);
     }
     for (const std::shared_ptr<Block>& block : blocks) {
       NARTHEX_ASSIGN_OR_RETURN(std::vector<BlockSeries> series, block->Select(selector.matchers));
@@ -107,11 +51,19 @@ class MergedCursor : public SeriesCursor {
       part.series = std::move(series);
       NARTHEX_RETURN_IF_ERROR(cursor->ReadPart(&part));
     }
-    cursor->ReadPiece();
+    if (head != nullptr && (sorted || !cursor->parts_.empty())) {
+      head->SortByLabels(&cursor->slots_);
+    }
+    if (!cursor->parts_.empty()) cursor->ReadPiece();
     return cursor;
   }
 
   absl::StatusOr<bool> Next() override {
+    if (parts_.empty()) {
+      if (at_head_) ++next_slot_;
+      at_head_ = next_slot_ < slots_.size();
+      return at_head_;
+    }
     if (at_head_) {
       ++next_slot_;
       if (next_slot_ == piece_end_) ReadPiece();
@@ -138,13 +90,16 @@ class MergedCursor : public SeriesCursor {
     }
     return at_head_ || !at_parts_.empty();
   }
-  storage::SeriesRef id() const override {
-    return at_head_ ? head_->ReferenceOf(slots_[next_slot_]) : 0;
+  storage::SeriesRef id() const override { return at_head_ ? head_->ReferenceOf(slot()) : 0; }
+  Labels labels() const override {
+    return parts_.empty() ? head_->LabelsOf(slot()) : Labels::FromSorted(labels_);
   }
-  Labels labels() const override { return Labels::FromSorted(labels_); }
 
   absl::StatusOr<bool> Overlaps() override {
-    if (at_head_ && head_->Overlaps(slots_[next_slot_], min_time_, max_time_)) return true;
+    if (at_head_ && (head_->Overlaps(slot(), min_time_, max_time_) ||
+                     head_->OutOfOrderOverlaps(slot(), min_time_, max_time_))) {
+      return true;
+    }
     for (const BlockPart* const part : at_parts_) {
       NARTHEX_RETURN_IF_ERROR(ReadMetas(*part));
       for (const BlockChunk& meta : metas_) {
@@ -155,6 +110,13 @@ class MergedCursor : public SeriesCursor {
   }
 
   absl::StatusOr<bool> ReadChunks() override {
+    if (Plain()) {
+      deleted_ = {};
+      const bool found = head_->ReadChunks(slot(), min_time_, max_time_, &head_chunks_);
+      NARTHEX_RETURN_IF_ERROR(head_chunks_.damage);
+      view_ = head_chunks_.chunks;
+      return found;
+    }
     NARTHEX_RETURN_IF_ERROR(Gather());
     chunks_.clear();
     deleted_ = {};
@@ -179,9 +141,10 @@ class MergedCursor : public SeriesCursor {
                          return a.min_time < b.min_time;
                        });
     }
+    view_ = chunks_;
     return !chunks_.empty();
   }
-  std::span<const storage::SelectChunk> chunks() const override { return chunks_; }
+  std::span<const storage::SelectChunk> chunks() const override { return view_; }
   std::span<const storage::DeletedInterval> deleted() const override { return deleted_; }
 
   absl::StatusOr<bool> ReadSamples(SampleBuffer* out) override {
@@ -193,31 +156,16 @@ class MergedCursor : public SeriesCursor {
 
   absl::StatusOr<bool> ReadNewest(SampleBuffer* out) override {
     newest_.Clear();
-    if (at_head_) {
-      Timestamp timestamp;
-      double value;
-      NARTHEX_ASSIGN_OR_RETURN(const bool found,
-                               head_->ReadNewest(slots_[next_slot_], min_time_, max_time_,
-                                                 &head_chunks_, &samples_, &timestamp, &value));
-      if (found) newest_.Append(timestamp, value);
-    }
+    if (at_head_) NARTHEX_RETURN_IF_ERROR(NewestOfHead());
     for (const BlockPart* const part : at_parts_) {
       NARTHEX_RETURN_IF_ERROR(ReadMetas(*part));
       for (size_t i = metas_.size(); i-- > 0;) {
         if (!Within(metas_[i])) continue;
-        if (!newest_.empty() && metas_[i].max_time <= newest_.timestamps()[0]) break;
+        if (!MayHaveNewer(metas_[i].max_time)) break;
         NARTHEX_ASSIGN_OR_RETURN(const storage::SelectChunk chunk,
                                  part->block->ReadChunk(metas_[i]));
-        samples_.Clear();
-        NARTHEX_RETURN_IF_ERROR(chunkenc::DecodeChunk(
-            chunk.encoding, chunk.bytes, chunk.visible_samples, min_time_, max_time_, &samples_));
-        DropDeleted(part_deleted_, 0, &samples_);
-        if (samples_.empty()) continue;
-        if (newest_.empty() || samples_.timestamps().back() > newest_.timestamps()[0]) {
-          newest_.Clear();
-          newest_.AppendFrom(samples_, samples_.size() - 1);
-        }
-        break;
+        NARTHEX_ASSIGN_OR_RETURN(const bool found, NoteNewest(chunk, part_deleted_));
+        if (found) break;
       }
     }
     if (newest_.empty()) return false;
@@ -233,8 +181,59 @@ class MergedCursor : public SeriesCursor {
     std::vector<LabelView> labels;  // Of series[next].
   };
 
-  MergedCursor(const HeadReader* head, const storage::SelectHints& hints)
+  DbCursor(const HeadReader* head, const storage::SelectHints& hints)
       : head_(head), min_time_(hints.start), max_time_(hints.end) {}
+
+  Slot slot() const { return slots_[next_slot_]; }
+  // Whether the current series is nothing but chunks of the head.
+  bool Plain() {
+    if (!at_parts_.empty() || head_->HasOutOfOrder(slot())) return false;
+    head_->Deleted(slot(), &head_deleted_);
+    return head_deleted_.empty();
+  }
+
+  bool MayHaveNewer(Timestamp time) const {
+    return newest_.empty() || time > newest_.timestamps()[0];
+  }
+  // Takes the newest sample of the chunk if it is newer than newest_; false when the chunk has
+  // nothing in the range.
+  absl::StatusOr<bool> NoteNewest(const storage::SelectChunk& chunk,
+                                  std::span<const storage::DeletedInterval> deleted) {
+    samples_.Clear();
+    NARTHEX_RETURN_IF_ERROR(chunkenc::DecodeChunk(
+        chunk.encoding, chunk.bytes, chunk.visible_samples, min_time_, max_time_, &samples_));
+    DropDeleted(deleted, 0, &samples_);
+    if (samples_.empty()) return false;
+    if (MayHaveNewer(samples_.timestamps().back())) {
+      newest_.Clear();
+      newest_.AppendFrom(samples_, samples_.size() - 1);
+    }
+    return true;
+  }
+  absl::Status NewestOfHead() {
+    Timestamp timestamp;
+    double value;
+    if (Plain() && head_->NewestSample(slot(), max_time_, &timestamp, &value)) {
+      if (timestamp >= min_time_) newest_.Append(timestamp, value);
+      return absl::OkStatus();
+    }
+    head_->Deleted(slot(), &head_deleted_);
+    if (head_->ReadChunks(slot(), min_time_, max_time_, &head_chunks_)) {
+      NARTHEX_RETURN_IF_ERROR(head_chunks_.damage);
+      for (size_t i = head_chunks_.chunks.size(); i-- > 0;) {
+        NARTHEX_ASSIGN_OR_RETURN(const bool found,
+                                 NoteNewest(head_chunks_.chunks[i], head_deleted_));
+        if (found) break;
+      }
+    }
+    if (head_->ReadOutOfOrder(slot(), min_time_, max_time_, &late_chunks_)) {
+      for (const storage::SelectChunk& chunk : late_chunks_.chunks) {
+        if (!MayHaveNewer(chunk.max_time)) continue;
+        NARTHEX_RETURN_IF_ERROR(NoteNewest(chunk, {}).status());
+      }
+    }
+    return absl::OkStatus();
+  }
 
   static absl::Status ReadPart(BlockPart* part) {
     if (part->next >= part->series.size()) return absl::OkStatus();
@@ -285,12 +284,21 @@ class MergedCursor : public SeriesCursor {
   absl::Status Gather() {
     gathered_.clear();
     origin_deleted_.clear();
-    if (at_head_ && head_->ReadChunks(slots_[next_slot_], min_time_, max_time_, &head_chunks_)) {
-      for (const storage::SelectChunk& chunk : head_chunks_.chunks) {
-        gathered_.push_back({chunk, 0, {}});
+    if (at_head_) {
+      head_->Deleted(slot(), &head_deleted_);
+      if (head_->ReadChunks(slot(), min_time_, max_time_, &head_chunks_)) {
+        NARTHEX_RETURN_IF_ERROR(head_chunks_.damage);
+        for (const storage::SelectChunk& chunk : head_chunks_.chunks) {
+          gathered_.push_back({chunk, 0, head_deleted_});
+        }
+      }
+      if (head_->ReadOutOfOrder(slot(), min_time_, max_time_, &late_chunks_)) {
+        for (const storage::SelectChunk& chunk : late_chunks_.chunks) {
+          gathered_.push_back({chunk, 1, {}});
+        }
       }
     }
-    size_t origin = 0;
+    size_t origin = 1;
     for (const BlockPart* const part : at_parts_) {
       ++origin;
       NARTHEX_RETURN_IF_ERROR(ReadMetas(*part));
@@ -328,6 +336,8 @@ class MergedCursor : public SeriesCursor {
 
   // Kept for their memory.
   SeriesChunks head_chunks_;
+  OooChunks late_chunks_;
+  std::vector<storage::DeletedInterval> head_deleted_;
   SampleBuffer samples_;
   SampleBuffer newest_;
   std::vector<BlockChunk> metas_;
@@ -335,6 +345,7 @@ class MergedCursor : public SeriesCursor {
   std::deque<std::vector<storage::DeletedInterval>> origin_deleted_;
   std::vector<OriginChunk> gathered_;
   std::vector<storage::SelectChunk> chunks_;
+  std::span<const storage::SelectChunk> view_;
   std::span<const storage::DeletedInterval> deleted_;
   ChunkMerger merger_;
 };
@@ -366,11 +377,7 @@ absl::StatusOr<std::unique_ptr<SeriesCursor>> DbReader::Select(const storage::Se
                                                                bool sorted) const {
   const HeadReader* const head = has_head() ? &*rep_->head : nullptr;
   const BlockList blocks = Overlapping(*rep_->blocks, selector.hints.start, selector.hints.end);
-  // The labels of series that are in the head alone are never looked at.
-  if (blocks.empty() && head != nullptr) {
-    return std::make_unique<HeadCursor>(head, selector, sorted);
-  }
-  return MergedCursor::Create(head, blocks, selector);
+  return DbCursor::Create(head, blocks, selector, sorted);
 }
 
 absl::StatusOr<std::vector<std::string>> DbReader::Collect(

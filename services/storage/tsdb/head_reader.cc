@@ -39,7 +39,9 @@ std::vector<Slot> HeadReader::FindAny(std::span<const std::vector<Matcher>> matc
     std::sort(slots.begin(), slots.end());
     slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
   }
-  std::erase_if(slots, [&](Slot slot) { return !Overlaps(slot, min_time, max_time); });
+  std::erase_if(slots, [&](Slot slot) {
+    return !Overlaps(slot, min_time, max_time) && !OutOfOrderOverlaps(slot, min_time, max_time);
+  });
   return slots;
 }
 
@@ -48,7 +50,9 @@ std::vector<std::string> HeadReader::LabelNames(std::span<const std::vector<Matc
   if (!matcher_sets.empty()) {
     return head_->index().NamesOf(FindAny(matcher_sets, min_time, max_time));
   }
-  return head_->index().Names([&](Slot slot) { return Overlaps(slot, min_time, max_time); });
+  return head_->index().Names([&](Slot slot) {
+    return Overlaps(slot, min_time, max_time) || OutOfOrderOverlaps(slot, min_time, max_time);
+  });
 }
 
 std::vector<std::string> HeadReader::LabelValues(std::string_view name,
@@ -57,7 +61,9 @@ std::vector<std::string> HeadReader::LabelValues(std::string_view name,
   if (!matcher_sets.empty()) {
     return head_->index().ValuesOf(name, FindAny(matcher_sets, min_time, max_time));
   }
-  return head_->index().Values(name, [&](Slot slot) { return Overlaps(slot, min_time, max_time); });
+  return head_->index().Values(name, [&](Slot slot) {
+    return Overlaps(slot, min_time, max_time) || OutOfOrderOverlaps(slot, min_time, max_time);
+  });
 }
 
 }  // namespace narthex::tsdb

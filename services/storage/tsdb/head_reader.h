@@ -64,6 +64,23 @@ class HeadReader {
   bool Overlaps(Slot slot, Timestamp min_time, Timestamp max_time) const {
     return head_->table().Overlaps(slot, min_time, max_time, reader_.visible);
   }
+  // The newest sample of the chunks where it can be told without decoding; false when it is hidden
+  // or newer than max_time.
+  bool NewestSample(Slot slot, Timestamp max_time, Timestamp* timestamp, double* value) const {
+    return head_->table().NewestSample(slot, max_time, reader_.visible, timestamp, value);
+  }
+
+  // The same of samples that came late; see OooHead.
+  bool HasOutOfOrder(Slot slot) const { return !head_->ooo().empty() && head_->ooo().Has(slot); }
+  bool ReadOutOfOrder(Slot slot, Timestamp min_time, Timestamp max_time, OooChunks* out) const {
+    return !head_->ooo().empty() &&
+           head_->ooo().ReadChunks(slot, min_time, max_time, reader_.visible, out);
+  }
+  bool OutOfOrderOverlaps(Slot slot, Timestamp min_time, Timestamp max_time) const {
+    return !head_->ooo().empty() &&
+           head_->ooo().Overlaps(slot, min_time, max_time, reader_.visible);
+  }
+
   // The newest sample within min_time…max_time; false when there is none. `scratch` and `buffer`
   // are overwritten.
   absl::StatusOr<bool> ReadNewest(Slot slot, Timestamp min_time, Timestamp max_time,
