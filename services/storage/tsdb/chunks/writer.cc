@@ -10,6 +10,13 @@
 // A segment (format.md): u32 magic, u8 version, 3 zero bytes, then chunks: uv length, u8 encoding,
 // bytes, u32 CRC-32C of encoding and bytes.
 namespace narthex::chunks {
+namespace {
+
+// What is written goes to the disk in pieces: one sync of a whole segment would hold up those of
+// the log for seconds.
+constexpr uint64_t kSyncBytes = uint64_t{32} << 20;
+
+}  // namespace
 
 Writer::Writer(io::FileSystem* fs, std::string directory, WriterOptions options)
     : fs_(fs), directory_(std::move(directory)), options_(options) {
@@ -80,8 +87,11 @@ absl::Status Writer::EndSegment() {
 
 absl::Status Writer::Flush() {
   NARTHEX_RETURN_IF_ERROR(file_->Append(buffer_));
+  unsynced_bytes_ += buffer_.size();
   buffer_.clear();
-  return absl::OkStatus();
+  if (unsynced_bytes_ < kSyncBytes) return absl::OkStatus();
+  unsynced_bytes_ = 0;
+  return file_->Sync();
 }
 
 }  // namespace narthex::chunks

@@ -50,6 +50,7 @@ class Writer {
   uint32_t next_segment_ = 0;
   uint64_t segment_bytes_ = 0;  // Of the open segment, with what is in the buffer.
   uint64_t size_bytes_ = 0;
+  uint64_t unsynced_bytes_ = 0;
   std::string buffer_;
   absl::Status broken_;  // First failure; returned by every later call.
 };

@@ -93,7 +93,7 @@ struct Reader::Rep {
   std::string sorted_table;      // In version 1, whose own table is in no order.
   std::string_view table;        // Lines, sorted.
   std::vector<Name> names;       // Sorted; without that of all series.
-  std::vector<uint64_t> places;  // In table, of every 32nd line of each name.
+  std::vector<uint32_t> places;  // In table, of every 32nd line of each name.
   bool has_all_postings = false;
   uint64_t all_postings = 0;  // Offset of the list of all series.
   // From the number of a symbol that is a label name to its place in `names`.
@@ -241,7 +241,9 @@ absl::Status Reader::Rep::IndexTable() {
     if (names.empty() || names.back().text != line.name) {
       names.push_back({line.name, 0, places.size()});
     }
-    if (names.back().values++ % kTableStride == 0) places.push_back(place);
+    if (names.back().values++ % kTableStride == 0) {
+      places.push_back(static_cast<uint32_t>(place));
+    }
   }
   return absl::OkStatus();
 }
@@ -292,7 +294,7 @@ size_t Reader::Rep::FindPlace(const Name& name, std::string_view value) const {
   const auto end =
       begin + static_cast<std::ptrdiff_t>((name.values + kTableStride - 1) / kTableStride);
   const auto found = std::partition_point(
-      begin, end, [&](uint64_t place) { return LineAt(place).value <= value; });
+      begin, end, [&](uint32_t place) { return LineAt(place).value <= value; });
   return found == begin ? 0 : static_cast<size_t>(found - begin) - 1;
 }
 
@@ -333,8 +335,7 @@ absl::Status Reader::VisitValues(std::string_view name, std::string_view prefix,
   const Rep::Name* const found = rep_->FindName(name);
   if (found == nullptr) return absl::OkStatus();
   const size_t place = prefix.empty() ? 0 : rep_->FindPlace(*found, prefix);
-  ByteReader reader(
-      rep_->table.substr(static_cast<size_t>(rep_->places[found->places_begin + place])));
+  ByteReader reader(rep_->table.substr(rep_->places[found->places_begin + place]));
   for (size_t i = place * kTableStride; i < found->values; ++i) {
     TableLine line;
     if (!ReadLine(&reader, &line)) return DataLoss("index: table of postings: malformed line");
@@ -350,8 +351,7 @@ absl::StatusOr<PostingsView> Reader::Postings(std::string_view name, std::string
   const Rep::Name* const found = rep_->FindName(name);
   if (found == nullptr) return PostingsView();
   const size_t place = rep_->FindPlace(*found, value);
-  ByteReader reader(
-      rep_->table.substr(static_cast<size_t>(rep_->places[found->places_begin + place])));
+  ByteReader reader(rep_->table.substr(rep_->places[found->places_begin + place]));
   const size_t begin = place * kTableStride;
   for (size_t i = begin; i < std::min(found->values, begin + kTableStride); ++i) {
     TableLine line;

@@ -21,6 +21,8 @@
 namespace narthex::index {
 namespace {
 
+constexpr uint64_t kSyncBytes = uint64_t{32} << 20;
+
 // Appends to a file through a buffer, and knows where it is.
 class Output {
  public:
@@ -51,7 +53,16 @@ class Output {
     buffer_.clear();
     return absl::OkStatus();
   }
-  absl::Status Sync() { return file_->Sync(); }
+  // To the disk in pieces: one sync of a large index would hold up those of the log.
+  absl::Status SyncSome() {
+    if (position_ - synced_ < kSyncBytes) return absl::OkStatus();
+    NARTHEX_RETURN_IF_ERROR(Flush());
+    return Sync();
+  }
+  absl::Status Sync() {
+    synced_ = position_;
+    return file_->Sync();
+  }
   absl::Status Close() { return file_->Close(); }
   uint64_t position() const { return position_; }
 
@@ -60,6 +71,7 @@ class Output {
   const size_t buffer_size_;
   std::string buffer_;
   uint64_t position_ = 0;
+  uint64_t synced_ = 0;
   uint32_t crc_ = 0;
 };
 
@@ -332,6 +344,7 @@ absl::Status Writer::Rep::WriteAll(const Pace& pace) {
 }
 
 absl::Status Writer::Rep::CallPace(const Pace& pace) {
+  NARTHEX_RETURN_IF_ERROR(out->SyncSome());
   const uint64_t bytes = out->position() - paced;
   if (!pace || bytes < options.buffer_size_bytes) return absl::OkStatus();
   paced = out->position();

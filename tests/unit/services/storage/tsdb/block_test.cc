@@ -5,6 +5,8 @@
 #include <set>
 
 #include "lib/base/thread.h"
+#include "lib/chunkenc/chunk_writer.h"
+#include "services/storage/tsdb/block_check.h"
 #include "tests/unit/services/storage/tsdb/block_fixture.h"
 #include "tests/unit/services/storage/tsdb/golden_block.h"
 
@@ -102,6 +104,65 @@ TEST_CASE("What a block was given it gives back, after a power loss too") {
     CHECK(block->meta().compaction.sources == std::vector<std::string>{meta->ulid});
     CHECK(FormatBlockMeta(block->meta()) == FormatBlockMeta(*meta));
     if (series == 300) CHECK(paced > 0);
+  }
+}
+
+TEST_CASE("Chunks of every encoding go through a block, and are counted by what they hold") {
+  FaultFileSystem fs;
+  REQUIRE(fs.CreateDirectories(kParent).ok());
+  auto writer = BlockWriter::Create(&fs, kParent, BaseMeta());
+  REQUIRE(writer.ok());
+  std::vector<chunkenc::FinishedChunk> written;
+  for (const bool start_timestamps : {false, true}) {
+    chunkenc::ChunkWriter chunks({.start_timestamps = start_timestamps});
+    Timestamp time = kBlockStart + (start_timestamps ? 1'000'000 : 0);
+    const Timestamp start = start_timestamps ? kBlockStart - 5 : 0;
+    for (int i = 0; i < 30; ++i) chunks.Append(time += 100, i * 0.5, start);
+    for (int i = 0; i < 30; ++i) {
+      Histogram histogram;
+      histogram.count = static_cast<uint64_t>(3 * i + 3);
+      histogram.sum = i;
+      histogram.positive_spans = {{0, 2}};
+      histogram.positive_deltas = {i + 1, i + 1};
+      chunks.Append(time += 100, histogram, start);
+    }
+    for (int i = 0; i < 30; ++i) {
+      FloatHistogram histogram;
+      histogram.count = 3.5 * i;
+      histogram.sum = i;
+      histogram.negative_spans = {{0, 1}};
+      histogram.negative_buckets = {3.5 * i};
+      chunks.Append(time += 100, histogram, start);
+    }
+    for (chunkenc::FinishedChunk& chunk : chunks.Finish()) written.push_back(std::move(chunk));
+  }
+  REQUIRE(written.size() == 6);
+  std::vector<storage::SelectChunk> views;
+  std::set<chunkenc::Encoding> encodings;
+  for (const chunkenc::FinishedChunk& chunk : written) {
+    views.push_back({chunk.encoding, chunk.min_time, chunk.max_time, chunk.samples, chunk.bytes});
+    encodings.insert(chunk.encoding);
+  }
+  CHECK(encodings.size() == 6);
+  REQUIRE((*writer)->Add(Views(Labels{{"a", "1"}}), views).ok());
+  const auto meta = (*writer)->Finish();
+  REQUIRE(meta.ok());
+  CHECK(meta->stats.samples == 180);
+  CHECK(meta->stats.float_samples == 60);
+  CHECK(meta->stats.histogram_samples == 120);
+
+  BlockReport report;
+  REQUIRE(CheckBlock(&fs, io::JoinPath(kParent, meta->ulid), &report).ok());
+  for (const std::string& problem : report.problems) FAIL_CHECK(problem);
+  CHECK(report.samples == 180);
+  const std::shared_ptr<Block> block = MustOpen(&fs, meta->ulid);
+  const auto source = block->Source(-kEver, kEver);
+  REQUIRE(source->Next().value());
+  REQUIRE(source->chunks().size() == 6);
+  for (size_t i = 0; i < 6; ++i) {
+    CHECK(source->chunks()[i].encoding == written[i].encoding);
+    CHECK(source->chunks()[i].bytes == written[i].bytes);
+    CHECK(source->chunks()[i].visible_samples == written[i].samples);
   }
 }
 
