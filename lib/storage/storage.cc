@@ -18,6 +18,8 @@ std::string_view RefusalName(Refusal refusal) {
       return "invalid_labels";
     case Refusal::kSeriesLimit:
       return "series_limit";
+    case Refusal::kInvalidHistogram:
+      return "invalid_histogram";
   }
   return "unknown";
 }

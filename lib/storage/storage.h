@@ -31,8 +31,9 @@ enum class Refusal : uint8_t {
   kTooOld = 4,       // Outside the out-of-order window.
   kInvalidLabels = 5,
   kSeriesLimit = 6,
+  kInvalidHistogram = 7,  // Its buckets do not go with its spans or its count.
 };
-inline constexpr int kRefusalCount = 7;
+inline constexpr int kRefusalCount = 8;
 std::string_view RefusalName(Refusal refusal);  // "out_of_order", "duplicate", …
 
 // One transaction of samples; nothing is visible before Commit(). An Appender is used once. Thread

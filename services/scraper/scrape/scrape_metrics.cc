@@ -85,6 +85,7 @@ void ScrapeMetrics::CountRefused(storage::Refusal refusal, uint64_t refused_samp
     case storage::Refusal::kNone:
     case storage::Refusal::kInvalidLabels:
     case storage::Refusal::kSeriesLimit:
+    case storage::Refusal::kInvalidHistogram:
       break;
   }
 }

@@ -34,6 +34,8 @@ std::string_view RefusalText(Refusal refusal) {
       return "invalid labels";
     case Refusal::kSeriesLimit:
       return "the limit of series is reached";
+    case Refusal::kInvalidHistogram:
+      return "invalid histogram";
     case Refusal::kNone:
       break;
   }

@@ -178,28 +178,43 @@ absl::Status Head::DropOutOfOrder(const OooHead::Frozen& frozen) {
   return logged.ok() ? dropped : logged;
 }
 
-void Head::ApplyLocked(const std::vector<Accepted>& accepted, std::span<const OooSample> late) {
-  if (accepted.empty() && late.empty()) return;
+void Head::ApplyLocked(const AcceptedBatch& accepted) {
+  const std::span<const Accepted> samples = accepted.samples;
+  if (samples.empty() && accepted.late.empty()) return;
   const BatchNumber batch = ++newest_batch_;
   const BatchNumber seen_by_all = isolation_.SeenByAll();
   constexpr size_t kAhead = 8;
   Timestamp oldest = kMaxTimestamp;
   Timestamp newest = kMinTimestamp;
-  for (size_t i = 0; i < accepted.size(); ++i) {
-    if (i + kAhead < accepted.size()) {
-      writer_.PrefetchTail(accepted[i + kAhead].slot);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (i + kAhead < samples.size()) writer_.PrefetchTail(samples[i + kAhead].slot);
+    const Accepted& sample = samples[i];
+    const Timestamp start = accepted.starts.empty() ? 0 : accepted.starts[i];
+    if (sample.histogram == 0) {
+      writer_.Append(sample.slot, sample.timestamp, sample.value, batch, seen_by_all, start);
+    } else {
+      const storage::AppendBatch::HistogramEntry& entry =
+          *accepted.histograms[sample.histogram - 1];
+      if (entry.is_float) {
+        writer_.Append(sample.slot, sample.timestamp, entry.float_histogram, batch, seen_by_all,
+                       start);
+      } else {
+        writer_.Append(sample.slot, sample.timestamp, entry.histogram, batch, seen_by_all, start);
+      }
     }
-    const Accepted& sample = accepted[i];
-    writer_.Append(sample.slot, sample.timestamp, sample.value, batch, seen_by_all);
     oldest = std::min(oldest, sample.timestamp);
     newest = std::max(newest, sample.timestamp);
   }
-  if (!late.empty()) ooo_.Apply(late, batch, std::max(newest, max_time()));
+  if (!accepted.late.empty()) ooo_.Apply(accepted.late, batch, std::max(newest, max_time()));
   oldest_since_truncation_ = std::min(oldest_since_truncation_, oldest);
   if (oldest < min_time()) min_time_.store(oldest, std::memory_order_relaxed);
   if (newest > max_time()) max_time_.store(newest, std::memory_order_relaxed);
-  for (const OooSample& sample : late) oldest = std::min(oldest, sample.timestamp);
-  counters_.samples_appended.fetch_add(accepted.size() + late.size(), std::memory_order_relaxed);
+  for (const OooSample& sample : accepted.late) oldest = std::min(oldest, sample.timestamp);
+  counters_.samples_appended.fetch_add(samples.size() + accepted.late.size(),
+                                       std::memory_order_relaxed);
+  if (!accepted.histograms.empty()) {
+    counters_.histograms_appended.fetch_add(accepted.histograms.size(), std::memory_order_relaxed);
+  }
   isolation_.Commit(batch);
   chunk_files_.FlushIfFull();
   changes_.Add(oldest, ToTimestamp(clock_->Now()));

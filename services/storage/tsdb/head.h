@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "lib/base/clock.h"
 #include "lib/base/mutex.h"
+#include "lib/storage/append_batch.h"
 #include "lib/storage/storage.h"
 #include "services/storage/tsdb/change_log.h"
 #include "services/storage/tsdb/chunk_series.h"
@@ -244,8 +245,15 @@ class Head {
   // One accepted sample of the batch in work.
   struct Accepted {
     Slot slot;
+    uint32_t histogram;  // 1 + its number among those of the batch; 0: it is a float.
     Timestamp timestamp;
-    double value;
+    double value;  // Of a histogram the sum.
+  };
+  struct AcceptedBatch {
+    std::span<const Accepted> samples;
+    std::span<const storage::AppendBatch::HistogramEntry* const> histograms;
+    std::span<const Timestamp> starts;  // Parallel to the samples, or empty.
+    std::span<const OooSample> late;
   };
   // The records that begin each segment: the marker, and what every sender is at, so that older
   // segments can go.
@@ -255,8 +263,7 @@ class Head {
   // may be dropped, one that is closed later must not be: its samples came after.
   absl::Status LogTruncation(Timestamp min_time);
   // Applies samples that were checked and logged, as one batch that becomes visible at the end.
-  void ApplyLocked(const std::vector<Accepted>& accepted, std::span<const OooSample> late = {})
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+  void ApplyLocked(const AcceptedBatch& accepted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
 
   void TruncateSlotsLocked(size_t first, size_t end, Timestamp min_time,
                            const std::function<bool(Slot)>& keep, Timestamp* oldest,

@@ -8,11 +8,20 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/base/utf8.h"
+#include "lib/model/stale.h"
 
 namespace narthex::tsdb {
 
 using storage::AppendBatch;
 using storage::Refusal;
+
+namespace {
+
+bool IsValid(const AppendBatch::HistogramEntry& entry) {
+  return (entry.is_float ? Validate(entry.float_histogram) : Validate(entry.histogram)).ok();
+}
+
+}  // namespace
 
 void AppendResult::Clear() {
   outcome = Outcome::kApplied;
@@ -20,49 +29,6 @@ void AppendResult::Clear() {
   unknown_references.clear();
   refused.fill(0);
   refused_samples.clear();
-}
-
-void HeadAppender::Records::Clear() {
-  for (size_t i = 0; i < series_used_; ++i) series_[i].Clear();
-  for (wal::SamplesEncoder& samples : samples_) samples.Clear();
-  series_used_ = 0;
-  samples_used_ = 1;
-  samples_max_ = 0;
-}
-
-void HeadAppender::Records::AddSeries(uint64_t reference, std::span<const LabelView> labels) {
-  if (series_used_ == 0 || series_[series_used_ - 1].size_bytes() >= kRecordBytes) {
-    if (++series_used_ > series_.size()) series_.emplace_back();
-  }
-  series_[series_used_ - 1].Add(reference, labels);
-}
-
-void HeadAppender::Records::ReserveSamples(size_t count) {
-  samples_max_ = std::min(count, kRecordSamplesMax);
-  samples_[0].Reserve(samples_max_);
-}
-
-void HeadAppender::Records::NextSamples() {
-  if (++samples_used_ > samples_.size()) samples_.emplace_back();
-  samples_[samples_used_ - 1].Reserve(samples_max_);
-}
-
-std::span<const std::string_view> HeadAppender::Records::Finish(const Sender* sender,
-                                                                uint64_t sequence) {
-  records_.assign(1, {});
-  for (size_t i = 0; i < series_used_; ++i) records_.push_back(series_[i].record());
-  for (size_t i = 0; i < samples_used_ && !samples_[i].empty(); ++i) {
-    records_.push_back(samples_[i].record());
-  }
-  wal::BatchHeader header;
-  header.records = records_.size() - 1;
-  if (sender != nullptr) {
-    header.sender = sender->id;
-    header.sequence = sequence;
-  }
-  wal::EncodeBatchHeader(header, &header_);
-  records_[0] = header_;
-  return records_;
 }
 
 bool HeadAppender::FindSlots(const AppendBatch& batch, AppendResult* result) {
@@ -83,6 +49,28 @@ bool HeadAppender::FindSlots(const AppendBatch& batch, AppendResult* result) {
   return false;
 }
 
+Refusal HeadAppender::CheckLimits(const AppendBatch::Definition& definition) const {
+  const HeadLimits& limits = head_->limits_;
+  if (head_->table_.size() >= std::min(limits.series_max, SeriesTable::kSeriesMax) ||
+      head_->next_reference_ > wal::kReferenceMax) {
+    return Refusal::kSeriesLimit;
+  }
+  const auto passed = [](size_t value, size_t limit) { return limit > 0 && value > limit; };
+  if (passed(definition.labels.size(), limits.labels_max)) return Refusal::kInvalidLabels;
+  for (const LabelView& label : definition.labels) {
+    if (passed(label.name.size(), limits.label_name_bytes_max) ||
+        passed(label.value.size(), limits.label_value_bytes_max)) {
+      return Refusal::kInvalidLabels;
+    }
+    if (limits.series_per_job_max > 0 && label.name == "job" &&
+        head_->index_.SeriesWith(label.name, label.value) >= limits.series_per_job_max) {
+      head_->counters_.series_refused_by_job.fetch_add(1, std::memory_order_relaxed);
+      return Refusal::kSeriesLimit;
+    }
+  }
+  return Refusal::kNone;
+}
+
 Refusal HeadAppender::DefineOne(const AppendBatch::Definition& definition, Slot* slot) {
   *slot = kNoSlot;
   // A record of the log must hold it, with room to spare.
@@ -95,11 +83,15 @@ Refusal HeadAppender::DefineOne(const AppendBatch::Definition& definition, Slot*
     bytes += label.name.size() + label.value.size();
   }
   if (definition.labels.empty() || bytes > kLabelBytesMax) return Refusal::kInvalidLabels;
-  const bool full = head_->table_.size() >= head_->limits_.series_max ||
-                    head_->next_reference_ > wal::kReferenceMax;
-  if (full) {
+  const Refusal limited = CheckLimits(definition);
+  if (limited != Refusal::kNone) {
+    // A series that is known goes on.
     *slot = head_->index_.Find(definition.labels);
-    return *slot == kNoSlot ? Refusal::kSeriesLimit : Refusal::kNone;
+    if (*slot != kNoSlot) return Refusal::kNone;
+    if (limited == Refusal::kInvalidLabels) {
+      head_->counters_.series_refused_by_labels.fetch_add(1, std::memory_order_relaxed);
+    }
+    return limited;
   }
   bool added;
   *slot = head_->index_.FindOrAdd(definition.labels, head_->next_reference_, &added);
@@ -132,64 +124,151 @@ void HeadAppender::LogUnloggedSeries() {
   });
 }
 
-Refusal HeadAppender::CheckSample(const SeriesHot& hot, Timestamp timestamp, double value,
-                                  bool* repeated) const {
-  Timestamp newest;
-  double newest_value;
-  if (hot.pending != 0) {
-    newest = accepted_[hot.pending - 1].timestamp;
-    newest_value = accepted_[hot.pending - 1].value;
-  } else if (!hot.empty()) {
-    newest = hot.state.timestamp;
-    newest_value = hot.state.value;
+Refusal HeadAppender::CheckSample(const Incoming& sample, bool* repeated) const {
+  const SeriesTable& table = head_->table_;
+  const SeriesHot& hot = table.hot(sample.slot);
+  const Head::Accepted* const pending = hot.pending == 0 ? nullptr : &accepted_[hot.pending - 1];
+  const Timestamp newest = pending != nullptr ? pending->timestamp
+                           : hot.empty()      ? table.NewestTime(sample.slot)
+                                              : hot.state.timestamp;
+  if (sample.timestamp > newest) return Refusal::kNone;
+  if (sample.timestamp < newest) return Refusal::kOutOfOrder;
+  if (pending != nullptr) {
+    const auto* const before =
+        pending->histogram == 0 ? nullptr : histograms_[pending->histogram - 1];
+    if (sample.histogram == nullptr || before == nullptr) {
+      *repeated = sample.histogram == before &&
+                  std::bit_cast<uint64_t>(sample.value) == std::bit_cast<uint64_t>(pending->value);
+    } else if (sample.histogram->is_float != before->is_float) {
+      *repeated = false;
+    } else {
+      *repeated = before->is_float
+                      ? Same(before->float_histogram, sample.histogram->float_histogram)
+                      : Same(before->histogram, sample.histogram->histogram);
+    }
+  } else if (sample.histogram == nullptr) {
+    *repeated = table.IsNewest(sample.slot, sample.value);
+  } else if (sample.histogram->is_float) {
+    *repeated = table.IsNewest(sample.slot, sample.histogram->float_histogram);
   } else {
-    return Refusal::kNone;
+    *repeated = table.IsNewest(sample.slot, sample.histogram->histogram);
   }
-  if (timestamp > newest) return Refusal::kNone;
-  if (timestamp < newest) return Refusal::kOutOfOrder;
-  *repeated = std::bit_cast<uint64_t>(value) == std::bit_cast<uint64_t>(newest_value);
   return *repeated ? Refusal::kNone : Refusal::kDuplicate;
 }
 
+void HeadAppender::MakeStale(Incoming* sample) {
+  const SeriesHot& hot = head_->table_.hot(sample->slot);
+  bool is_float;
+  if (hot.pending != 0) {
+    const Head::Accepted& pending = accepted_[hot.pending - 1];
+    if (pending.histogram == 0) return;
+    is_float = histograms_[pending.histogram - 1]->is_float;
+  } else if (!head_->table_.HasHistograms(sample->slot, &is_float)) {
+    return;
+  }
+  AppendBatch::HistogramEntry& stale = stale_.emplace_back();
+  stale.is_float = is_float;
+  stale.histogram.sum = stale.float_histogram.sum = sample->value;
+  sample->histogram = &stale;
+}
+
+void HeadAppender::Accept(const Incoming& sample, uint64_t reference) {
+  SeriesHot& hot = head_->table_.hot(sample.slot);
+  if (hot.pending != 0) {
+    // A second sample of the series in this batch.
+    const uint32_t before = accepted_[hot.pending - 1].histogram;
+    const bool same_kind = before == 0
+                               ? sample.histogram == nullptr
+                               : sample.histogram != nullptr && histograms_[before - 1]->is_float ==
+                                                                    sample.histogram->is_float;
+    if (!same_kind) records_.NextGroup();
+  }
+  Head::Accepted accepted{sample.slot, 0, sample.timestamp, sample.value};
+  if (sample.histogram == nullptr) {
+    records_.AddSample(reference, sample.timestamp, sample.value, sample.start);
+  } else {
+    histograms_.push_back(sample.histogram);
+    accepted.histogram = static_cast<uint32_t>(histograms_.size());
+    if (sample.histogram->is_float) {
+      records_.AddSample(reference, sample.timestamp, sample.histogram->float_histogram,
+                         sample.start);
+    } else {
+      records_.AddSample(reference, sample.timestamp, sample.histogram->histogram, sample.start);
+    }
+  }
+  accepted_.push_back(accepted);
+  hot.pending = static_cast<uint32_t>(accepted_.size());
+  if (keeps_starts_) starts_.push_back(sample.start);
+}
+
 void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) {
-  const Timestamp time_max = ToTimestamp(head_->clock_->Now() + head_->limits_.future_max);
+  const HeadLimits& limits = head_->limits_;
+  const absl::Time now = head_->clock_->Now();
+  const Timestamp time_max = ToTimestamp(now + limits.future_max);
+  const Timestamp time_min = limits.past_max == absl::InfiniteDuration()
+                                 ? kSampleTimeMin
+                                 : std::max(kSampleTimeMin, ToTimestamp(now - limits.past_max));
   accepted_.clear();
   accepted_.reserve(batch.refs.size());
+  histograms_.clear();
+  stale_.clear();
+  starts_.clear();
   late_.clear();
   if (!late_index_.empty()) late_index_.clear();
-  records_.ReserveSamples(batch.refs.size());
+  keeps_starts_ = head_->options_.chunks.start_timestamps && !batch.start_timestamps.empty();
+  records_.Reserve(batch.refs.size(), keeps_starts_);
   size_t next_definition = 0;
   auto without_sample = batch.without_sample.begin();
+  auto histogram = batch.histograms.begin();
   constexpr size_t kAhead = 16;
   for (size_t i = 0; i < batch.refs.size(); ++i) {
-    const Slot slot = slots_[i];
+    Incoming sample;
+    sample.slot = slots_[i];
     if (i + kAhead < slots_.size() && slots_[i + kAhead] != kNoSlot) {
       __builtin_prefetch(&head_->table_.hot(slots_[i + kAhead]), 1);
     }
-    const Timestamp timestamp = batch.timestamp(i);
-    const double value = batch.values[i];
+    sample.timestamp = batch.timestamp(i);
+    sample.value = batch.values[i];
+    if (keeps_starts_) sample.start = batch.start_timestamps[i];
+    if (histogram != batch.histograms.end() && histogram->index == i) {
+      sample.histogram = &*histogram;
+      sample.value =
+          histogram->is_float ? histogram->float_histogram.sum : histogram->histogram.sum;
+      ++histogram;
+    }
     Refusal refusal = Refusal::kNone;
     bool repeated = false;
     uint64_t reference = batch.refs[i];
     if (reference == 0) {
       refusal = definition_refusals_[next_definition++];
-      if (slot != kNoSlot) reference = head_->table_.cold(slot).reference;
+      if (sample.slot != kNoSlot) reference = head_->table_.cold(sample.slot).reference;
     }
     const bool samples_come = without_sample == batch.without_sample.end() || *without_sample != i;
     if (!samples_come) ++without_sample;
     if (refusal == Refusal::kNone && !samples_come) continue;
     if (refusal == Refusal::kNone) {
-      if (timestamp > time_max || timestamp < kSampleTimeMin) {
+      if (sample.timestamp > time_max || sample.timestamp < time_min) {
         refusal = Refusal::kOutOfBounds;
+      } else if (sample.histogram != nullptr && !IsValid(*sample.histogram)) {
+        refusal = Refusal::kInvalidHistogram;
       } else {
-        refusal = CheckSample(head_->table_.hot(slot), timestamp, value, &repeated);
+        if (sample.histogram == nullptr && IsStale(sample.value)) MakeStale(&sample);
+        refusal = CheckSample(sample, &repeated);
       }
     }
     if (refusal == Refusal::kOutOfOrder) {
       OooSample late;
-      late.slot = slot;
-      late.timestamp = timestamp;
-      late.value = value;
+      late.slot = sample.slot;
+      late.timestamp = sample.timestamp;
+      late.start_timestamp = sample.start;
+      late.value = sample.value;
+      if (sample.histogram != nullptr) {
+        if (sample.histogram->is_float) {
+          late.float_histogram = &sample.histogram->float_histogram;
+        } else {
+          late.histogram = &sample.histogram->histogram;
+        }
+      }
       refusal = CheckLate(late, &repeated);
       if (refusal == Refusal::kNone) continue;
     }
@@ -198,10 +277,34 @@ void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) 
       result->refused_samples.push_back({i, refusal});
       continue;
     }
-    if (repeated) continue;
-    accepted_.push_back({slot, timestamp, value});
-    head_->table_.hot(slot).pending = static_cast<uint32_t>(accepted_.size());
-    records_.AddSample(reference, timestamp, value);
+    if (!repeated) Accept(sample, reference);
+  }
+}
+
+void HeadAppender::CheckMetadata(const AppendBatch& batch) {
+  metadata_.clear();
+  for (const AppendBatch::MetadataEntry& entry : batch.metadata) {
+    const Slot slot = slots_[entry.index];
+    if (slot == kNoSlot || !head_->metadata_.IsNews(slot, entry.type, entry.help, entry.unit)) {
+      continue;
+    }
+    metadata_.push_back(&entry);
+    records_.AddMetadata({head_->table_.cold(slot).reference, entry.type, entry.unit, entry.help});
+  }
+}
+
+void HeadAppender::CheckExemplars(const AppendBatch& batch) {
+  exemplars_.clear();
+  for (const AppendBatch::ExemplarEntry& entry : batch.exemplars) {
+    const Slot slot = slots_[entry.index];
+    if (slot == kNoSlot) continue;
+    // What is refused is counted when it is added.
+    exemplars_.push_back(&entry);
+    if (head_->exemplars_.Check(slot, entry.timestamp, entry.value, entry.labels) ==
+        ExemplarStore::Outcome::kStored) {
+      records_.AddExemplar(
+          {head_->table_.cold(slot).reference, entry.timestamp, entry.value, entry.labels});
+    }
   }
 }
 
@@ -230,7 +333,8 @@ absl::Status HeadAppender::LogLocked(Sender* sender, uint64_t sequence) {
         head_->ooo_.Log(late_, sender_id, sequence, head_->isolation_.SeenByAll()));
     if (records_.empty() && sender == nullptr) return absl::OkStatus();
   }
-  return head_->log_->Log(records_.Finish(sender, sequence));
+  return head_->log_->Log(
+      records_.Finish(sender == nullptr ? std::string_view() : sender->id, sequence));
 }
 
 absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint64_t sequence,
@@ -264,6 +368,8 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
     ForgetPending();
     return passed;
   }
+  CheckMetadata(batch);
+  CheckExemplars(batch);
   if (mode == AppendMode::kAllOrNothing && !result->refused_samples.empty()) {
     // Series that it defined stay unlogged, and go before the next batch.
     ForgetPending();
@@ -279,7 +385,13 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
     }
   }
   head_->unlogged_.clear();
-  head_->ApplyLocked(accepted_, late_);
+  head_->ApplyLocked({accepted_, histograms_, starts_, late_});
+  for (const AppendBatch::MetadataEntry* const entry : metadata_) {
+    head_->metadata_.Set(slots_[entry->index], entry->type, entry->help, entry->unit);
+  }
+  for (const AppendBatch::ExemplarEntry* const entry : exemplars_) {
+    head_->exemplars_.Add(slots_[entry->index], entry->timestamp, entry->value, entry->labels);
+  }
   if (sender != nullptr) sender->applied = sequence;
   counters.batches.fetch_add(1, std::memory_order_relaxed);
   CountRefused(*result);

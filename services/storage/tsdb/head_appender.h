@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@
 #include "lib/storage/append_batch.h"
 #include "lib/storage/storage.h"
 #include "services/storage/tsdb/head.h"
+#include "services/storage/tsdb/head_records.h"
 
 namespace narthex::tsdb {
 
@@ -70,46 +72,39 @@ class HeadAppender {
   absl::Status Skip(Sender* sender, uint64_t sequence);
 
  private:
-  // The records of one batch on their way to the log.
-  class Records {
-   public:
-    void Clear();
-    void AddSeries(uint64_t reference, std::span<const LabelView> labels);
-    void ReserveSamples(size_t count);
-    void AddSample(uint64_t reference, Timestamp timestamp, double value) {
-      if (samples_[samples_used_ - 1].size_bytes() >= kRecordBytes) NextSamples();
-      samples_[samples_used_ - 1].Add(reference, timestamp, value);
-    }
-    bool empty() const { return series_used_ == 0 && samples_[0].empty(); }
-    // All records in order behind a batch header.
-    std::span<const std::string_view> Finish(const Sender* sender, uint64_t sequence);
-
-   private:
-    // Long enough for good compression, short enough that no record comes near a segment's size.
-    static constexpr size_t kRecordBytes = size_t{1} << 20;
-    // A sample takes ten bytes at least.
-    static constexpr size_t kRecordSamplesMax = kRecordBytes / 10 + 1;
-    void NextSamples();
-
-    std::string header_;
-    std::vector<wal::SeriesEncoder> series_;
-    size_t series_used_ = 0;
-    std::vector<wal::SamplesEncoder> samples_{1};
-    size_t samples_used_ = 1;
-    size_t samples_max_ = 0;  // Of one record.
-    std::vector<std::string_view> records_;
+  // A sample of the batch as it is checked.
+  struct Incoming {
+    Slot slot = kNoSlot;
+    Timestamp timestamp = 0;
+    double value = 0;  // Of a histogram its sum.
+    const storage::AppendBatch::HistogramEntry* histogram = nullptr;
+    Timestamp start = 0;
   };
 
   bool FindSlots(const storage::AppendBatch& batch, AppendResult* result);
   void DefineSeries(const storage::AppendBatch& batch, AppendResult* result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  // Of a series that is not known.
+  storage::Refusal CheckLimits(const storage::AppendBatch::Definition& definition) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   storage::Refusal DefineOne(const storage::AppendBatch::Definition& definition, Slot* slot)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   void LogUnloggedSeries() ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   void CheckSamples(const storage::AppendBatch& batch, AppendResult* result)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
-  storage::Refusal CheckSample(const SeriesHot& hot, Timestamp timestamp, double value,
-                               bool* repeated) const;
+  // What becomes of a sample whose series is known; kNone with *repeated: it is there already.
+  storage::Refusal CheckSample(const Incoming& sample, bool* repeated) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  // Notes a sample that is accepted, for the log and the series.
+  void Accept(const Incoming& sample, uint64_t reference)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  // A series of histograms is marked as stale by a histogram, whatever the sender says.
+  void MakeStale(Incoming* sample) ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  // Notes the metadata and exemplars for the log that are news of their series.
+  void CheckMetadata(const storage::AppendBatch& batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  void CheckExemplars(const storage::AppendBatch& batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   // Of a sample that is older than its series' newest: what the out-of-order head says. One that
   // belongs there is added to late_.
   storage::Refusal CheckLate(const OooSample& sample, bool* repeated)
@@ -125,9 +120,15 @@ class HeadAppender {
   std::vector<Slot> slots_;  // Parallel to the batch; kNoSlot where the series was refused.
   std::vector<storage::Refusal> definition_refusals_;  // In order of the definitions.
   std::vector<Head::Accepted> accepted_;
+  std::vector<const storage::AppendBatch::HistogramEntry*> histograms_;  // Of accepted ones.
+  std::deque<storage::AppendBatch::HistogramEntry> stale_;               // Of our own making.
+  bool keeps_starts_ = false;
+  std::vector<Timestamp> starts_;  // Parallel to accepted_; empty when no start is kept.
+  std::vector<const storage::AppendBatch::MetadataEntry*> metadata_;
+  std::vector<const storage::AppendBatch::ExemplarEntry*> exemplars_;
   std::vector<OooSample> late_;
   absl::flat_hash_map<std::pair<Slot, Timestamp>, size_t> late_index_;  // Of late_.
-  Records records_;
+  HeadRecords records_;
 };
 
 // A transaction of samples by labels, for writers that have no references. See storage::Appender.

@@ -265,7 +265,7 @@ absl::Status Replay::ApplySamples(std::string_view record) {
   MutexLock lock(&head_->append_mu_);
   accepted_.clear();
   const auto flush = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_) {
-    head_->ApplyLocked(accepted_);
+    head_->ApplyLocked({accepted_, {}, {}, {}});
     result_->samples += accepted_.size();
     accepted_.clear();
   };
@@ -282,7 +282,7 @@ absl::Status Replay::ApplySamples(std::string_view record) {
       continue;
     }
     hot.pending = 1;
-    accepted_.push_back({slot, sample.timestamp, sample.value});
+    accepted_.push_back({slot, 0, sample.timestamp, sample.value});
   }
   flush();
   return absl::OkStatus();

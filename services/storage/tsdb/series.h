@@ -193,6 +193,13 @@ class SeriesTable {
   // Nobody looks at these any more.
   void Recycle(const RetiredSeries& retired);
 
+  // Whether the newest sample is a histogram, and of which kind. By the appending thread.
+  bool HasHistograms(Slot slot, bool* is_float) const {
+    const WideChunk* const wide = WideOf(hot_[slot]);
+    if (wide == nullptr || !wide->is_histogram()) return false;
+    *is_float = wide->kind() == WideChunk::Kind::kFloatHistograms;
+    return true;
+  }
   // What a snapshot keeps of the samples; from any thread that keeps the slot in place.
   struct ClosedImage {
     ChunkPlace place = 0;
