@@ -150,6 +150,27 @@ absl::StatusOr<StorageStatistics> StorageClient::Statistics(size_t limit) {
   return statistics;
 }
 
+absl::StatusOr<IngestAnswer> StorageClient::Ingest(const IngestCall& call) {
+  v1::IngestRequest request;
+  request.set_protocol(call.protocol == IngestCall::Protocol::kOtlp
+                           ? v1::IngestRequest::OTLP
+                           : v1::IngestRequest::REMOTE_WRITE);
+  request.set_content_type(std::string(call.content_type));
+  request.set_content_encoding(std::string(call.content_encoding));
+  request.set_body(std::string(call.body));
+  v1::IngestResponse response;
+  NARTHEX_RETURN_IF_ERROR(
+      rep_->Call(&v1::Storage::Stub::Ingest, options_.call_timeout, request, &response));
+  IngestAnswer answer;
+  answer.status = static_cast<int>(response.status());
+  answer.content_type = response.content_type();
+  answer.body = std::move(*response.mutable_body());
+  for (const auto& header : response.headers()) {
+    answer.headers.emplace_back(header.first, header.second);
+  }
+  return answer;
+}
+
 absl::StatusOr<StorageStatus> StorageClient::Status() {
   v1::StatusResponse proto;
   NARTHEX_RETURN_IF_ERROR(

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -43,6 +44,20 @@ struct StorageStatistics {
   std::vector<NamedCount> series_by_label_pair;
   std::vector<NamedCount> growth_by_metric_name;  // New series within the window.
   absl::Duration growth_window;
+};
+
+// A request of remote write or OTLP as it came over HTTP, and what is answered to it.
+struct IngestCall {
+  enum class Protocol { kRemoteWrite, kOtlp } protocol = Protocol::kRemoteWrite;
+  std::string_view content_type;
+  std::string_view content_encoding;
+  std::string_view body;
+};
+struct IngestAnswer {
+  int status = 500;
+  std::string content_type;
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
 };
 
 enum class StorageState { kStarting, kReady, kReadOnly, kFailed };
@@ -87,6 +102,9 @@ class StorageClient {
                                                        std::function<bool()> cancelled);
   absl::StatusOr<StorageStatistics> Statistics(size_t limit);
   absl::StatusOr<StorageStatus> Status();
+
+  // The node's own handler answers; an error says that the request may not have come to it.
+  absl::StatusOr<IngestAnswer> Ingest(const IngestCall& call);
 
   // FailedPrecondition when the node does not let itself be changed.
   absl::Status DeleteSeries(std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,

@@ -164,6 +164,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   const auto ready = [&flag = app->ready_] { return flag.load(); };
   query_api::ApiParts parts;
   parts.clock = e.clock;
+  parts.registry = e.registry;
   parts.engine = app->engine_.get();
   parts.querier = app->querier_.get();
   parts.rules = app->rules_.get();

@@ -33,21 +33,6 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   app->db_metrics_ = std::make_unique<DbMetrics>(app->db_.get(), e.registry);
   app->ShowSettings(app->db_->settings());
 
-  StorageService::Options service_options;
-  service_options.db = app->db_.get();
-  service_options.clock = e.clock;
-  service_options.logger = e.logger.With({{"component", "grpc"}});
-  service_options.registry = e.registry;
-  // Through Run()'s queue where there is one, so that reloads never overlap.
-  App* const self = app.get();
-  service_options.reload = [self] {
-    return self->env_.request_reload ? self->env_.request_reload() : self->Reload();
-  };
-  service_options.stall_max = options.answer_stall_max;
-  service_options.enable_admin = options.enable_admin_api;
-  service_options.retention_text = [self] { return RetentionText(self->db_->settings()); };
-  app->service_ = std::make_unique<StorageService>(std::move(service_options));
-
   storage_remote::Endpoints::Options endpoints;
   endpoints.db = app->db_.get();
   endpoints.clock = e.clock;
@@ -68,6 +53,24 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   app->endpoints_ = std::make_unique<storage_remote::Endpoints>(endpoints);
   app->endpoints_->Apply(app->config_);
   app->endpoints_->AddRoutes(&app->router_);
+
+  StorageService::Options service_options;
+  service_options.db = app->db_.get();
+  service_options.clock = e.clock;
+  service_options.logger = e.logger.With({{"component", "grpc"}});
+  service_options.registry = e.registry;
+  // Through Run()'s queue where there is one, so that reloads never overlap.
+  App* const self = app.get();
+  service_options.reload = [self] {
+    return self->env_.request_reload ? self->env_.request_reload() : self->Reload();
+  };
+  service_options.stall_max = options.answer_stall_max;
+  service_options.enable_admin = options.enable_admin_api;
+  service_options.retention_text = [self] { return RetentionText(self->db_->settings()); };
+  service_options.ingest = [endpoints = app->endpoints_.get()](const rpc::IngestCall& call) {
+    return endpoints->Ingest(call);
+  };
+  app->service_ = std::make_unique<StorageService>(std::move(service_options));
 
   service::OpsOptions ops;
   ops.name = "storage";

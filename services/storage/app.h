@@ -57,8 +57,8 @@ class App {
   config::PrometheusConfig config_;        // The last that was good. Likewise.
   std::unique_ptr<tsdb::Db> db_;
   std::unique_ptr<DbMetrics> db_metrics_;
-  std::unique_ptr<StorageService> service_;
   std::unique_ptr<storage_remote::Endpoints> endpoints_;
+  std::unique_ptr<StorageService> service_;
   http::Router router_;
   std::unique_ptr<rpc::Server> grpc_server_;
   std::unique_ptr<http::Server> http_server_;

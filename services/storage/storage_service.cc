@@ -309,6 +309,26 @@ class StorageService::Rep : public v1::Storage::Service {
     return rpc::ToGrpc(options_.reload());
   }
 
+  grpc::Status Ingest(grpc::ServerContext*, const v1::IngestRequest* request,
+                      v1::IngestResponse* response) override {
+    if (!options_.ingest) return rpc::ToGrpc(FailedPrecondition("nothing is taken here"));
+    rpc::IngestCall call;
+    call.protocol = request->protocol() == v1::IngestRequest::OTLP
+                        ? rpc::IngestCall::Protocol::kOtlp
+                        : rpc::IngestCall::Protocol::kRemoteWrite;
+    call.content_type = request->content_type();
+    call.content_encoding = request->content_encoding();
+    call.body = request->body();
+    rpc::IngestAnswer answer = options_.ingest(call);
+    response->set_status(static_cast<uint32_t>(answer.status));
+    response->set_content_type(answer.content_type);
+    response->set_body(std::move(answer.body));
+    for (auto& header : answer.headers) {
+      (*response->mutable_headers())[header.first] = header.second;
+    }
+    return grpc::Status::OK;
+  }
+
   grpc::Status Exemplars(grpc::ServerContext* context, const v1::ExemplarsRequest* request,
                          grpc::ServerWriter<v1::ExemplarsResponse>* writer) override {
     AnswerStream stream(&watch_, context, writer);

@@ -9,6 +9,7 @@
 #include "lib/base/clock.h"
 #include "lib/log/log.h"
 #include "lib/metrics/registry.h"
+#include "lib/rpc/storage_client.h"
 #include "services/storage/tsdb/db.h"
 
 namespace grpc {
@@ -35,6 +36,8 @@ class StorageService {
     std::function<absl::Status()> reload;
     bool enable_admin = false;  // Whether Admin changes anything.
     std::function<std::string()> retention_text;
+    // What the HTTP port would answer; called from any thread.
+    std::function<rpc::IngestAnswer(const rpc::IngestCall&)> ingest;
     // An answer whose receiver takes nothing for so long is ended: it holds truncations back.
     absl::Duration stall_max = absl::Minutes(1);
   };

@@ -8,6 +8,7 @@
 #include "services/query/api/federate.h"
 #include "services/query/api/metadata_handlers.h"
 #include "services/query/api/query_handlers.h"
+#include "services/query/api/remote_handlers.h"
 #include "services/query/api/rule_handlers.h"
 #include "services/query/api/storage_handlers.h"
 #include "services/query/api/target_handlers.h"
@@ -132,6 +133,23 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
   api.Add(kChange, "/admin/tsdb/delete_series", storage, &StorageHandlers::DeleteSeries);
   api.Add(kChange, "/admin/tsdb/clean_tombstones", storage, &StorageHandlers::CleanTombstones);
   api.Add(kChange, "/admin/tsdb/snapshot", storage, &StorageHandlers::Snapshot);
+
+  remote::ReadHandlerOptions read;
+  read.querier = parts.querier;
+  read.external_labels = parts.external_labels;
+  read.registry = parts.registry;
+  const auto remote = std::make_shared<RemoteHandlers>(parts.storages, std::move(read));
+  const auto add_remote = [&](std::string_view path, http::ServerResponse (RemoteHandlers::*method)(
+                                                         const http::ServerRequest&)) {
+    router->Handle("POST", StrCat(options.route_prefix, "/api/v1", path),
+                   [remote, method, ready = parts.ready](const http::ServerRequest& request) {
+                     return ready() ? (remote.get()->*method)(request)
+                                    : http::ServerResponse::Text(503, "Service Unavailable");
+                   });
+  };
+  add_remote("/write", &RemoteHandlers::Write);
+  add_remote("/otlp/v1/metrics", &RemoteHandlers::WriteOtlp);
+  add_remote("/read", &RemoteHandlers::Read);
 
   FederateHandler::Options federate_options;
   federate_options.lookback_delta = parts.engine->options().lookback_delta;

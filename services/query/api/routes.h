@@ -9,6 +9,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/regex.h"
 #include "lib/http/router.h"
+#include "lib/metrics/registry.h"
 #include "lib/rpc/scraper_client.h"
 #include "lib/rpc/storage_client.h"
 #include "lib/storage/fanout_querier.h"
@@ -22,6 +23,7 @@ namespace narthex::query_api {
 // What the API is made of. The pointees outlive the router.
 struct ApiParts {
   Clock* clock = nullptr;
+  metrics::Registry* registry = nullptr;
   promql::Engine* engine = nullptr;
   storage::FanoutQuerier* querier = nullptr;
   const rules::Manager* rules = nullptr;

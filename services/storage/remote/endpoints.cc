@@ -88,25 +88,51 @@ std::shared_ptr<const Endpoints::Applied> Endpoints::applied() const {
   return applied_;
 }
 
-void Endpoints::AddRoutes(http::Router* router) {
-  const auto disabled = [](std::string_view text) {
-    return [text](const http::ServerRequest&) { return http::ServerResponse::Error(404, text); };
-  };
-  http::Handler write = [this](const http::ServerRequest& request) {
-    return write_.Handle(request);
-  };
+http::ServerResponse Endpoints::Write(std::string_view content_type,
+                                      std::string_view content_encoding, std::string_view body) {
   if (!options_.enable_write) {
-    write = disabled(
-        "remote write receiver needs to be enabled with --web.enable-remote-write-receiver");
+    return http::ServerResponse::Error(
+        404, "remote write receiver needs to be enabled with --web.enable-remote-write-receiver");
   }
-  http::Handler otlp = [this](const http::ServerRequest& request) { return otlp_.Handle(request); };
+  return write_.Write(content_type, content_encoding, body);
+}
+
+http::ServerResponse Endpoints::WriteOtlp(std::string_view content_type,
+                                          std::string_view content_encoding,
+                                          std::string_view body) {
   if (!options_.enable_otlp) {
-    otlp = disabled("otlp write receiver needs to be enabled with --web.enable-otlp-receiver");
+    return http::ServerResponse::Error(
+        404, "otlp write receiver needs to be enabled with --web.enable-otlp-receiver");
   }
-  router->Handle("POST", "/api/v1/write", std::move(write));
-  router->Handle("POST", "/api/v1/otlp/v1/metrics", std::move(otlp), kOtlpBytesMax);
+  return otlp_.Write(content_type, content_encoding, body);
+}
+
+void Endpoints::AddRoutes(http::Router* router) {
+  using Writer =
+      http::ServerResponse (Endpoints::*)(std::string_view, std::string_view, std::string_view);
+  const auto with = [this](Writer writer) {
+    return [this, writer](const http::ServerRequest& request) {
+      return (this->*writer)(request.headers.Get("Content-Type"),
+                             request.headers.Get("Content-Encoding"), request.body);
+    };
+  };
+  router->Handle("POST", "/api/v1/write", with(&Endpoints::Write));
+  router->Handle("POST", "/api/v1/otlp/v1/metrics", with(&Endpoints::WriteOtlp), kOtlpBytesMax);
   router->Handle("POST", "/api/v1/read",
                  [this](const http::ServerRequest& request) { return read_.Handle(request); });
+}
+
+rpc::IngestAnswer Endpoints::Ingest(const rpc::IngestCall& call) {
+  const bool otlp = call.protocol == rpc::IngestCall::Protocol::kOtlp;
+  http::ServerResponse response =
+      otlp ? WriteOtlp(call.content_type, call.content_encoding, call.body)
+           : Write(call.content_type, call.content_encoding, call.body);
+  rpc::IngestAnswer answer;
+  answer.status = response.status;
+  answer.content_type = std::move(response.content_type);
+  answer.body = std::move(response.body);
+  answer.headers = response.headers.fields();
+  return answer;
 }
 
 }  // namespace narthex::storage_remote

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -15,6 +16,7 @@
 #include "lib/log/log.h"
 #include "lib/metrics/registry.h"
 #include "lib/remote/read_handler.h"
+#include "lib/rpc/storage_client.h"
 #include "services/storage/remote/otlp_handler.h"
 #include "services/storage/remote/series_cache.h"
 #include "services/storage/remote/write_handler.h"
@@ -53,6 +55,8 @@ class Endpoints {
 
   // The router must not outlive the endpoints.
   void AddRoutes(http::Router* router);
+  // The same for requests that query got and handed on.
+  rpc::IngestAnswer Ingest(const rpc::IngestCall& call);
   // Takes what the file says of them: global.external_labels, and otlp.
   void Apply(const config::PrometheusConfig& config);
 
@@ -62,6 +66,10 @@ class Endpoints {
     Labels external_labels;
     std::shared_ptr<const otlp::Settings> otlp;
   };
+  http::ServerResponse Write(std::string_view content_type, std::string_view content_encoding,
+                             std::string_view body);
+  http::ServerResponse WriteOtlp(std::string_view content_type, std::string_view content_encoding,
+                                 std::string_view body);
   std::shared_ptr<const Applied> Make(const config::PrometheusConfig& config) const;
   std::shared_ptr<const Applied> applied() const;
 

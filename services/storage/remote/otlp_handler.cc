@@ -79,11 +79,6 @@ OtlpHandler::OtlpHandler(Options options)
           "Data points of OTLP that have no place in Prometheus: a temporality, a name, a scale.")),
       work_([this] { return std::make_unique<Work>(options_); }) {}
 
-http::ServerResponse OtlpHandler::Handle(const http::ServerRequest& request) {
-  return Write(request.headers.Get("Content-Type"), request.headers.Get("Content-Encoding"),
-               request.body);
-}
-
 http::ServerResponse OtlpHandler::Write(std::string_view content_type,
                                         std::string_view content_encoding, std::string_view body) {
   const std::string_view media = TrimSpace(content_type.substr(0, content_type.find(';')));

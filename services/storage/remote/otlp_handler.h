@@ -39,8 +39,7 @@ class OtlpHandler {
   // The pointees must outlive it.
   explicit OtlpHandler(Options options);
 
-  http::ServerResponse Handle(const http::ServerRequest& request);
-  // The same, without HTTP around.
+  // Of the request its headers Content-Type and Content-Encoding, and its body.
   http::ServerResponse Write(std::string_view content_type, std::string_view content_encoding,
                              std::string_view body);
 

@@ -81,11 +81,6 @@ WriteHandler::WriteHandler(Options options)
 
 WriteHandler::~WriteHandler() = default;
 
-http::ServerResponse WriteHandler::Handle(const http::ServerRequest& request) {
-  return Write(request.headers.Get("Content-Type"), request.headers.Get("Content-Encoding"),
-               request.body);
-}
-
 http::ServerResponse WriteHandler::Write(std::string_view content_type,
                                          std::string_view content_encoding, std::string_view body) {
   const absl::StatusOr<WriteVersion> version = ParseWriteVersion(content_type);

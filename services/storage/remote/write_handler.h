@@ -42,8 +42,7 @@ class WriteHandler {
   explicit WriteHandler(Options options);
   ~WriteHandler();
 
-  http::ServerResponse Handle(const http::ServerRequest& request);
-  // The same, without HTTP around: for requests that come another way.
+  // Of the request its headers Content-Type and Content-Encoding, and its body.
   http::ServerResponse Write(std::string_view content_type, std::string_view content_encoding,
                              std::string_view body);
 

@@ -37,6 +37,7 @@ struct Api {
                                                     Logger(), &rules.registry);
     ApiParts parts;
     parts.clock = &rules.clock;
+    parts.registry = &rules.registry;
     parts.engine = &rules.engine;
     parts.querier = &querier;
     parts.rules = manager.get();
