@@ -1,10 +1,24 @@
 #include "services/storage/maintenance.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <utility>
 
 #include "lib/base/clock.h"
+#include "lib/base/strings.h"
 
 namespace narthex::storage_service {
+namespace {
+
+// Lets other threads of the machine go before this one. It still gets on where nobody else wants
+// the processor. On Linux the priority is that of a thread; nobody relies on it.
+void LowerThreadPriority() {
+  constexpr int kNice = 10;
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+}
+
+}  // namespace
 
 Maintenance::Maintenance(Options options)
     : options_(std::move(options)),
@@ -19,6 +33,7 @@ void Maintenance::Start() {
 void Maintenance::Stop() {
   stop_.Set();
   thread_.Join();
+  compaction_thread_.Join();
 }
 
 void Maintenance::Run() {
@@ -30,11 +45,46 @@ void Maintenance::Run() {
     return;
   }
   options_.on_ready();
+  compaction_thread_ = Thread("compaction", [this] { RunCompactions(); });
   while (!stop_.WaitFor(options_.sync_interval)) Sync();
   Sync();
 }
 
+void Maintenance::RunCompactions() {
+  LowerThreadPriority();
+  while (!stop_.WaitFor(options_.compaction_interval)) Compact();
+}
+
+void Maintenance::Compact() {
+  piece_began_ = RealClock()->Monotonic();
+  const absl::Status status = options_.db->Compact([this] { return Yield(); });
+  if (absl::IsCancelled(status)) return;
+  const absl::StatusCode before = std::exchange(compaction_error_, status.code());
+  if (status.ok() || before == status.code()) return;
+  options_.logger.Error("the background work failed; it is tried again every minute",
+                        {{"err", status}});
+}
+
+absl::Status Maintenance::Yield() {
+  // Long enough that the wait is worth a switch of threads, short enough that nobody notices.
+  constexpr absl::Duration kPiece = absl::Milliseconds(10);
+  if (stop_.stopped()) return Cancelled("shutting down");
+  const absl::Duration worked = RealClock()->Monotonic() - piece_began_;
+  if (worked < kPiece) return absl::OkStatus();
+  const uint64_t samples =
+      options_.db->head().counters().samples_appended.load(std::memory_order_relaxed);
+  const bool ingesting = std::exchange(samples_seen_, samples) != samples;
+  // While samples come, half of the time is theirs; somebody who waits for the work to end is worth
+  // more than that.
+  if (ingesting && !options_.db->work_is_waited_for() && stop_.WaitFor(worked)) {
+    return Cancelled("shutting down");
+  }
+  piece_began_ = RealClock()->Monotonic();
+  return absl::OkStatus();
+}
+
 void Maintenance::Sync() {
+  options_.db->CheckDisk();
   const absl::Duration start = RealClock()->Monotonic();
   const absl::Status status = options_.db->Sync();
   sync_seconds_->Observe(absl::ToDoubleSeconds(RealClock()->Monotonic() - start));

@@ -39,8 +39,18 @@ absl::Status SelectAnswer::AddSeries(tsdb::SeriesCursor* cursor, const storage::
     NARTHEX_ASSIGN_OR_RETURN(const bool found, cursor->ReadNewest(&samples_));
     if (!found) return absl::OkStatus();
     StartSeries(*cursor);
-    frame_.Samples(samples_.timestamps(), samples_.values());
     *samples = 1;
+    if (samples_.kind(0) == SampleKind::kFloat) {
+      frame_.Samples(samples_.timestamps(), samples_.values());
+      return absl::OkStatus();
+    }
+    // Packed samples are floats; a histogram comes as a chunk of one.
+    writer_.AppendAll(samples_);
+    for (const chunkenc::FinishedChunk& chunk : writer_.Finish()) {
+      const storage::SelectChunk view = {chunk.encoding, chunk.min_time, chunk.max_time,
+                                         chunk.samples, chunk.bytes};
+      frame_.Chunks(std::span(&view, 1), {});
+    }
     return absl::OkStatus();
   }
   NARTHEX_ASSIGN_OR_RETURN(const bool found, cursor->ReadChunks());

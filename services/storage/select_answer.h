@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "lib/chunkenc/chunk_writer.h"
 #include "lib/storage/select_frame.h"
 #include "lib/storage/storage.h"
 #include "services/storage/tsdb/querier.h"
@@ -39,7 +40,9 @@ class SelectAnswer {
   const Sink sink_;
   tsdb::SelectBudget budget_;
   storage::SelectFrameWriter frame_;
-  SampleBuffer samples_;  // Kept for its memory.
+  // Kept for their memory.
+  SampleBuffer samples_;
+  chunkenc::ChunkWriter writer_;
 };
 
 }  // namespace narthex::storage_service

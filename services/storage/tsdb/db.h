@@ -128,6 +128,8 @@ class Db {
   // Loads blocks that others put into the directory, and drops those that are gone; then applies
   // the retention.
   absl::Status ReloadBlocks();
+  // Somebody waits for the background work to end; it should not dawdle.
+  bool work_is_waited_for() const { return waiting_.load(std::memory_order_relaxed) > 0; }
   // New settings hold from the next piece of work on.
   void Apply(const DbSettings& settings);
   DbSettings settings() const;
@@ -223,6 +225,7 @@ class Db {
   std::atomic<bool> ready_{false};
   std::atomic<bool> blocks_open_{false};
 
+  std::atomic<int> waiting_{0};  // For work_mu_, of those who were asked by an administrator.
   // Held for the whole of a piece of background or administrative work.
   Mutex work_mu_;
   Compactor compactor_ ABSL_GUARDED_BY(work_mu_);

@@ -22,6 +22,22 @@ bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
+// Counts itself among those who wait, until it has the lock.
+class ABSL_SCOPED_LOCKABLE WaitingLock {
+ public:
+  WaitingLock(Mutex* mu, std::atomic<int>* waiting) ABSL_EXCLUSIVE_LOCK_FUNCTION(mu) : mu_(mu) {
+    waiting->fetch_add(1, std::memory_order_relaxed);
+    mu_->Lock();
+    waiting->fetch_sub(1, std::memory_order_relaxed);
+  }
+  ~WaitingLock() ABSL_UNLOCK_FUNCTION() { mu_->Unlock(); }
+  WaitingLock(const WaitingLock&) = delete;
+  WaitingLock& operator=(const WaitingLock&) = delete;
+
+ private:
+  Mutex* const mu_;
+};
+
 // Upstream's: the time and sixteen random digits.
 std::string NewSnapshotName(absl::Time now) {
   std::random_device device;
@@ -36,7 +52,7 @@ std::string NewSnapshotName(absl::Time now) {
 
 absl::Status Db::Delete(std::span<const Matcher> matchers, Timestamp min_time, Timestamp max_time) {
   NARTHEX_RETURN_IF_ERROR(CheckReady());
-  MutexLock work(&work_mu_);
+  const WaitingLock work(&work_mu_, &waiting_);
   // Intervals of the head hold for its chunks. Late samples go to blocks first: those that are
   // there must go, those that come later must not.
   if (!head_.ooo().empty()) {
@@ -52,7 +68,7 @@ absl::Status Db::Delete(std::span<const Matcher> matchers, Timestamp min_time, T
 }
 
 absl::Status Db::CleanTombstones(const Pace& pace) {
-  MutexLock work(&work_mu_);
+  const WaitingLock work(&work_mu_, &waiting_);
   const absl::Duration start = clock_->Monotonic();
   const std::shared_ptr<const BlockList> blocks = store_.list();
   for (const std::shared_ptr<Block>& block : *blocks) {
@@ -76,7 +92,7 @@ absl::StatusOr<std::string> Db::Snapshot(std::string name, bool with_head, const
   if (name[0] == '.' || name.find('/') != std::string::npos || EndsWith(name, kUnfinished)) {
     return InvalidArgument("the name of a snapshot must be that of a directory: ", Quote(name));
   }
-  MutexLock work(&work_mu_);
+  const WaitingLock work(&work_mu_, &waiting_);
   const std::string parent = io::JoinPath(options_.path, kSnapshotsDirectory);
   const std::string directory = io::JoinPath(parent, name);
   const std::string unfinished = StrCat(directory, kUnfinished);
