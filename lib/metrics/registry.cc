@@ -122,6 +122,29 @@ class CallbackMetric : public Metric {
   const std::function<double()> read_;
 };
 
+class HistogramCallbackMetric : public Metric {
+ public:
+  explicit HistogramCallbackMetric(std::function<HistogramCounts()> read)
+      : read_(std::move(read)) {}
+  void Collect(const std::string& name, const LabelPairs& labels,
+               std::vector<CollectedSample>* out) const override {
+    const HistogramCounts histogram = read_();
+    NARTHEX_CHECK(histogram.counts.size() == histogram.bounds.size() + 1);
+    uint64_t count = 0;
+    for (size_t i = 0; i < histogram.counts.size(); ++i) {
+      count += histogram.counts[i];
+      const std::string bound =
+          i < histogram.bounds.size() ? FormatFloatG(histogram.bounds[i]) : "+Inf";
+      out->push_back({name + "_bucket", With(labels, "le", bound), static_cast<double>(count)});
+    }
+    out->push_back({name + "_sum", labels, histogram.sum});
+    out->push_back({name + "_count", labels, static_cast<double>(count)});
+  }
+
+ private:
+  const std::function<HistogramCounts()> read_;
+};
+
 struct Family {
   std::string help;
   std::string type;
@@ -243,6 +266,15 @@ std::shared_ptr<void> Registry::AddCallback(std::string_view name, std::string_v
                                             std::function<double()> read) {
   rep_->Add<CallbackMetric>(name, help, type, labels, std::move(read));
   // The deleter of an empty pointer runs when the last copy goes.
+  return {nullptr, [rep = rep_.get(), name = std::string(name), labels](void*) {
+            rep->Remove(name, labels);
+          }};
+}
+
+std::shared_ptr<void> Registry::AddHistogramCallback(std::string_view name, std::string_view help,
+                                                     const LabelMap& labels,
+                                                     std::function<HistogramCounts()> read) {
+  rep_->Add<HistogramCallbackMetric>(name, help, "histogram", labels, std::move(read));
   return {nullptr, [rep = rep_.get(), name = std::string(name), labels](void*) {
             rep->Remove(name, labels);
           }};

@@ -42,6 +42,13 @@ class Summary {
   virtual void Observe(double value) = 0;
 };
 
+// A histogram as it is counted elsewhere.
+struct HistogramCounts {
+  std::vector<double> bounds;    // Ascending, without +Inf.
+  std::vector<uint64_t> counts;  // Of each bound, and one more for what is beyond; not cumulative.
+  double sum = 0;
+};
+
 // What a scrape of ourselves sees; written by the /metrics handler of lib/service with
 // lib/textparse/writer.
 struct CollectedSample {
@@ -77,6 +84,11 @@ class Registry {
   [[nodiscard]] std::shared_ptr<void> AddCallback(std::string_view name, std::string_view help,
                                                   std::string_view type, const LabelMap& labels,
                                                   std::function<double()> read);
+  // The same for a histogram that somebody else counts.
+  [[nodiscard]] std::shared_ptr<void> AddHistogramCallback(std::string_view name,
+                                                           std::string_view help,
+                                                           const LabelMap& labels,
+                                                           std::function<HistogramCounts()> read);
   // Takes a series away (a target or pool that is gone).
   void Remove(std::string_view name, const LabelMap& labels);
   // process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds, process_max_fds,

@@ -25,12 +25,13 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   app->reload_metrics_.Record(loaded);
   NARTHEX_RETURN_IF_ERROR(loaded);
 
-  absl::StatusOr<std::unique_ptr<tsdb::Db>> db =
-      tsdb::Db::Open(MakeDbOptions(options, app->config_.storage), e.file_system, e.clock,
-                     e.logger.With({{"component", "tsdb"}}));
+  tsdb::DbOptions db_options = MakeDbOptions(options, app->config_.storage);
+  db_options.observer = MakeDbObserver(e.registry);
+  absl::StatusOr<std::unique_ptr<tsdb::Db>> db = tsdb::Db::Open(
+      std::move(db_options), e.file_system, e.clock, e.logger.With({{"component", "tsdb"}}));
   if (!db.ok()) return Annotate(db.status(), StrCat("--storage.path ", options.path));
   app->db_ = std::move(db).value();
-  app->db_metrics_ = std::make_unique<DbMetrics>(app->db_.get(), e.registry);
+  app->db_metrics_ = std::make_unique<DbMetrics>(app->db_.get(), e.file_system, e.registry);
   app->ShowSettings(app->db_->settings());
 
   storage_remote::Endpoints::Options endpoints;
@@ -66,6 +67,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   };
   service_options.stall_max = options.answer_stall_max;
   service_options.enable_admin = options.enable_admin_api;
+  service_options.each_minute = [self] { self->db_metrics_->Census(); };
   service_options.retention_text = [self] { return RetentionText(self->db_->settings()); };
   service_options.ingest = [endpoints = app->endpoints_.get()](const rpc::IngestCall& call) {
     return endpoints->Ingest(call);

@@ -43,18 +43,126 @@ void ToProto(const std::vector<tsdb::NamedCount>& counts,
   }
 }
 
+// Series of these types have more than one name for one family.
+constexpr std::string_view kFamilySuffixes[] = {"_bucket", "_count", "_sum", "_gcount", "_gsum"};
+
+bool HasSuffixes(MetricType type) {
+  return type == MetricType::kHistogram || type == MetricType::kGaugeHistogram ||
+         type == MetricType::kSummary;
+}
+
+std::string_view FamilyOf(std::string_view metric, MetricType type) {
+  if (!HasSuffixes(type)) return metric;
+  for (const std::string_view suffix : kFamilySuffixes) {
+    if (metric.size() > suffix.size() && metric.substr(metric.size() - suffix.size()) == suffix) {
+      return metric.substr(0, metric.size() - suffix.size());
+    }
+  }
+  return metric;
+}
+
+struct MetadataLess {
+  bool operator()(const narthex::Metadata& a, const narthex::Metadata& b) const {
+    return std::tie(a.type, a.help, a.unit) < std::tie(b.type, b.help, b.unit);
+  }
+};
+using Families = std::map<std::string, std::set<narthex::Metadata, MetadataLess>>;
+
 }  // namespace
 
 Inspection::Inspection(Options options) : options_(std::move(options)), db_(options_.db) {}
 
-absl::Status Inspection::Exemplars(const v1::ExemplarsRequest&, const std::function<bool()>&,
-                                   const std::function<bool(const v1::ExemplarsResponse&)>&) const {
-  return db_->CheckReady();
+absl::Status Inspection::Exemplars(
+    const v1::ExemplarsRequest& request, const std::function<bool()>& cancelled,
+    const std::function<bool(const v1::ExemplarsResponse&)>& send) const {
+  NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
+                           FromProto(request.matcher_sets()));
+  const tsdb::Head& head = db_->head();
+  const tsdb::HeadReader reader(&head);
+  std::vector<tsdb::Slot> slots;
+  for (const std::vector<Matcher>& matchers : sets) {
+    if (cancelled()) return Gone();
+    for (const tsdb::Slot slot : reader.Find(matchers)) {
+      if (head.exemplars().Has(slot)) slots.push_back(slot);
+    }
+  }
+  std::sort(slots.begin(), slots.end());
+  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  reader.SortByLabels(&slots);
+
+  v1::ExemplarsResponse response;
+  size_t bytes = 0;
+  for (const tsdb::Slot slot : slots) {
+    const std::vector<Exemplar> exemplars =
+        head.exemplars().Select(slot, request.min_time_ms(), request.max_time_ms());
+    if (exemplars.empty()) continue;
+    v1::SeriesExemplars* const series = response.add_series();
+    rpc::ToProto(reader.LabelsOf(slot), series->mutable_labels());
+    for (const Exemplar& exemplar : exemplars) {
+      v1::Exemplar* const out = series->add_exemplars();
+      rpc::ToProto(exemplar.labels, out->mutable_labels());
+      out->set_timestamp_ms(exemplar.timestamp);
+      out->set_value(exemplar.value);
+    }
+    bytes += series->ByteSizeLong();
+    if (bytes < kPieceBytes) continue;
+    if (cancelled() || !send(response)) return Gone();
+    response.Clear();
+    bytes = 0;
+  }
+  if (response.series_size() > 0 && !send(response)) return Gone();
+  return absl::OkStatus();
 }
 
-absl::Status Inspection::Metadata(const v1::MetadataRequest&, const std::function<bool()>&,
-                                  const std::function<bool(const v1::MetadataResponse&)>&) const {
-  return db_->CheckReady();
+absl::Status Inspection::Metadata(
+    const v1::MetadataRequest& request, const std::function<bool()>& cancelled,
+    const std::function<bool(const v1::MetadataResponse&)>& send) const {
+  NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
+  if (request.per_target()) return InvalidArgument("a storage node knows no targets");
+  const tsdb::Head& head = db_->head();
+  const tsdb::HeadReader reader(&head);
+  std::vector<std::string> metrics;
+  if (request.metric().empty()) {
+    metrics = head.index().Values(kMetricName, [](tsdb::Slot) { return true; });
+  } else {
+    metrics.push_back(request.metric());
+    for (const std::string_view suffix : kFamilySuffixes) {
+      metrics.push_back(StrCat(request.metric(), suffix));
+    }
+  }
+  Families families;
+  for (const std::string& metric : metrics) {
+    if (cancelled()) return Gone();
+    const Matcher matcher = Matcher::Equal(kMetricName, metric);
+    for (const auto& [metadata, series] :
+         head.metadata().Distinct(reader.Find(std::span(&matcher, 1)))) {
+      const std::string_view family = FamilyOf(metric, metadata.type);
+      if (!request.metric().empty() && family != request.metric()) continue;
+      families[std::string(family)].insert(metadata);
+    }
+  }
+
+  v1::MetadataResponse response;
+  size_t bytes = 0;
+  uint64_t sent = 0;
+  for (const auto& [family, entries] : families) {
+    if (request.limit() > 0 && sent++ == request.limit()) break;
+    for (const narthex::Metadata& metadata : entries) {
+      v1::MetricMetadata* const out = response.add_metadata();
+      out->set_metric(family);
+      out->set_type(std::string(MetricTypeName(metadata.type)));
+      out->set_help(metadata.help);
+      out->set_unit(metadata.unit);
+      bytes += out->ByteSizeLong();
+    }
+    if (bytes < kPieceBytes) continue;
+    if (cancelled() || !send(response)) return Gone();
+    response.Clear();
+    bytes = 0;
+  }
+  if (response.metadata_size() > 0 && !send(response)) return Gone();
+  return absl::OkStatus();
 }
 
 absl::Status Inspection::Statistics(const v1::StatisticsRequest& request,

@@ -22,9 +22,9 @@ void LowerThreadPriority() {
 
 Maintenance::Maintenance(Options options)
     : options_(std::move(options)),
-      sync_seconds_(options_.registry->AddHistogram(
-          "prometheus_tsdb_wal_fsync_duration_seconds", "Duration of syncs of the write-ahead log.",
-          {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10})) {}
+      sync_seconds_(options_.registry->AddSummary("prometheus_tsdb_wal_fsync_duration_seconds",
+                                                  "Duration of syncs of the write-ahead log.",
+                                                  {0.5, 0.9, 0.99})) {}
 
 void Maintenance::Start() {
   thread_ = Thread("maintenance", [this] { Run(); });

@@ -47,7 +47,7 @@ class Maintenance {
   absl::Status Yield();
 
   const Options options_;
-  metrics::Histogram* const sync_seconds_;
+  metrics::Summary* const sync_seconds_;
   bool sync_failed_ = false;  // Said once. Only touched by Run().
   // Only touched by RunCompactions().
   absl::Duration piece_began_;  // Monotonic, of the real clock.

@@ -52,6 +52,7 @@ tsdb::DbOptions MakeDbOptions(const Options& options, const config::StorageConfi
   db.settings = MakeDbSettings(options, config);
   db.log.segment_size_bytes = options.segment_size_bytes;
   db.log.compress = options.compress_log && options.log_compression != "none";
+  db.log.zstd = options.log_compression == "zstd";
   const int64_t range_ms = absl::ToInt64Milliseconds(options.block_range_min);
   db.head.chunks.samples_target = static_cast<int>(options.samples_per_chunk);
   db.head.chunks.range_ms = range_ms;

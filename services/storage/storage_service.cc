@@ -388,6 +388,11 @@ class StorageService::Rep : public v1::Storage::Service {
 
   void Watch() {
     inspection_.NoteGrowth();
+    const absl::Duration now = options_.clock->Monotonic();
+    if (options_.each_minute && now - minute_ >= absl::Minutes(1)) {
+      minute_ = now;
+      options_.each_minute();
+    }
     const int cancelled = watch_.CancelStalled(options_.stall_max);
     if (cancelled == 0) return;
     select_metrics_.stalled->Increment(cancelled);
@@ -543,6 +548,7 @@ class StorageService::Rep : public v1::Storage::Service {
   std::set<Stream> streams_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
+  absl::Duration minute_ = -absl::InfiniteDuration();  // Only touched by watcher_.
   Thread watcher_;
 };
 

@@ -38,6 +38,8 @@ class StorageService {
     std::function<std::string()> retention_text;
     // What the HTTP port would answer; called from any thread.
     std::function<rpc::IngestAnswer(const rpc::IngestCall&)> ingest;
+    // Called once a minute by the service's own thread; may be empty.
+    std::function<void()> each_minute;
     // An answer whose receiver takes nothing for so long is ended: it holds truncations back.
     absl::Duration stall_max = absl::Minutes(1);
   };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "lib/base/status_macros.h"
 #include "lib/model/timestamp.h"
 #include "services/storage/tsdb/compaction_plan.h"
@@ -17,6 +18,11 @@ Compactor::Compactor(io::FileSystem* fs, Clock* clock, Logger logger, Options op
 absl::StatusOr<BlockMeta> Compactor::Write(const std::string& directory, Sources sources,
                                            BlockMeta base, const Pace& pace) {
   const absl::Duration start = clock_->Monotonic();
+  const auto& writing = options_.observer.block_writing;
+  if (writing) writing(true);
+  const absl::Cleanup ended = [&writing] {
+    if (writing) writing(false);
+  };
   base.ulid = Ulid::New(ToTimestamp(clock_->Now())).ToString();
   base.stats = {};
   MergeSource merged(std::move(sources), base.min_time, base.max_time - 1, options_.chunks);

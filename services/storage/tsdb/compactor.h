@@ -29,6 +29,9 @@ struct DbObserver {
   std::function<void(absl::Duration)> tombstones_cleaned;
   // Of each chunk that is written into a block.
   std::function<void(size_t bytes, uint32_t samples, int64_t range_ms)> chunk_written;
+  std::function<void(bool)> block_writing;             // Begun; ended, well or not.
+  std::function<void(absl::Duration)> head_truncated;  // Chunks and series are gone.
+  std::function<void(absl::Duration)> log_truncated;   // A checkpoint stands for its beginning.
 };
 
 // Writes blocks from what sources yield. What is written is on the disk when it returns; nothing

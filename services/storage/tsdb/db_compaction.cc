@@ -210,12 +210,16 @@ absl::Status Db::CompactHeadLocked(Timestamp begin, Timestamp end, const Pace& p
     NARTHEX_RETURN_IF_ERROR(WriteHeadLocked(begin, end, pace));
   }
   NARTHEX_RETURN_IF_ERROR(WaitForReaders(pace));
+  const absl::Duration start = clock_->Monotonic();
   const absl::StatusOr<Head::TruncateResult> result = head_.TruncateBefore(end);
   if (!result.ok()) {
     counters_.head_truncations_failed.fetch_add(1, std::memory_order_relaxed);
     return Annotate(result.status(), "truncate the head");
   }
   counters_.head_truncations.fetch_add(1, std::memory_order_relaxed);
+  if (options_.observer.head_truncated) {
+    options_.observer.head_truncated(clock_->Monotonic() - start);
+  }
   written_.reset();
   truncated_ = true;
   logger_.Info("head truncated", {{"before", end},
@@ -301,6 +305,7 @@ absl::Status Db::CheckpointLocked(const Pace& pace) {
   };
   options.compress = options_.log.compress;
   if (pace) options.pause = pace;
+  const absl::Duration start = clock_->Monotonic();
   counters_.checkpoints.fetch_add(1, std::memory_order_relaxed);
   const absl::StatusOr<CheckpointStats> written = WriteCheckpoint(options);
   if (!written.ok()) {
@@ -315,6 +320,9 @@ absl::Status Db::CheckpointLocked(const Pace& pace) {
     return Annotate(deleted, "delete segments behind a checkpoint");
   }
   head_.ForgetRemoved(*last);
+  if (options_.observer.log_truncated) {
+    options_.observer.log_truncated(clock_->Monotonic() - start);
+  }
   logger_.Info("checkpoint written", {{"last_segment", *last},
                                       {"series", written->series_kept},
                                       {"series_dropped", written->series_dropped},

@@ -89,6 +89,7 @@ void Writer::AddFragment(uint8_t head, std::string_view data) {
   StoreBig(header + 3, Crc32c(data));
   pending_.append(header, sizeof header);
   pending_.append(data);
+  counters_.fragments.fetch_add(1, std::memory_order_relaxed);
   // A page with no room for another header is full.
   const uint64_t page_used = (written_ + pending_.size()) % kPageSize;
   const uint64_t page_left = page_used == 0 ? 0 : kPageSize - page_used;

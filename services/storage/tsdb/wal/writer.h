@@ -32,6 +32,7 @@ struct WriterCounters {
   std::atomic<uint64_t> page_flushes{0};  // Writes to the file.
   std::atomic<uint64_t> writes_failed{0};
   std::atomic<uint64_t> bytes_written{0};
+  std::atomic<uint64_t> fragments{0};
   std::atomic<uint64_t> segment{0};
 };
 

@@ -50,6 +50,28 @@ TEST_CASE("A callback is read until its handle is gone") {
   CHECK(registry.Collect().empty());
 }
 
+TEST_CASE("A histogram that is counted elsewhere is written cumulatively") {
+  Registry registry;
+  auto handle = registry.AddHistogramCallback("h", "Histogram.", {{"a", "b"}}, [] {
+    return HistogramCounts{{0.5, 2}, {3, 0, 4}, 12.5};
+  });
+  const auto families = registry.Collect();
+  REQUIRE(families.size() == 1);
+  CHECK(families[0].type == "histogram");
+  std::vector<std::string> lines;
+  for (const CollectedSample& sample : families[0].samples) {
+    std::string line = sample.name;
+    for (const auto& [name, value] : sample.labels) line += " " + name + "=" + value;
+    lines.push_back(line + " " + std::to_string(sample.value));
+  }
+  CHECK(lines == std::vector<std::string>{"h_bucket a=b le=0.5 3.000000",
+                                          "h_bucket a=b le=2 3.000000",
+                                          "h_bucket a=b le=+Inf 7.000000", "h_sum a=b 12.500000",
+                                          "h_count a=b 7.000000"});
+  handle.reset();
+  CHECK(registry.Collect().empty());
+}
+
 TEST_CASE("Process metrics are there and plausible") {
   Registry registry;
   registry.AddProcessMetrics();
