@@ -171,7 +171,13 @@ class LiteralReader {
 
   Strings Concatenation(int depth) {
     std::vector<std::string> all = {""};
+    // Anchors at the ends of the whole say what holds anyway.
+    if (depth == 0 && !rest_.empty() && rest_[0] == '^') rest_.remove_prefix(1);
     while (!rest_.empty() && rest_[0] != '|' && rest_[0] != ')') {
+      if (depth == 0 && (rest_ == "$" || rest_.substr(0, 2) == "$|")) {
+        rest_.remove_prefix(1);
+        break;
+      }
       Strings atom = Atom(depth);
       // A quantifier behind the atom makes it no literal.
       if (!atom ||
@@ -216,6 +222,7 @@ std::string ReadPrefix(std::string_view pattern) {
   // shortcut.
   if (pattern.find('|') != std::string_view::npos) return "";
   std::string prefix;
+  if (!pattern.empty() && pattern[0] == '^') pattern.remove_prefix(1);
   while (!pattern.empty()) {
     std::string_view next;
     const size_t size = ReadLiteral(pattern, &next);
@@ -229,60 +236,95 @@ std::string ReadPrefix(std::string_view pattern) {
   return prefix;
 }
 
-// An expression that is literals with `.*` and `.+` between them, as most are that people write to
-// select series ("host-.*[.]example[.]org", ".*error.*"): finding the literals one after the other
-// is several times faster than an automaton.
+// An expression that is literals with `.*` and `.+` between them, or some such in an alternation,
+// as most are that people write to select series ("host-.*[.]example[.]org", ".*error.*",
+// "web-.*|api-.*"): finding the literals one after the other is several times faster than an
+// automaton.
 class Wildcards {
  public:
   // Nothing when the expression is of another kind.
   static std::optional<Wildcards> Read(std::string_view pattern) {
-    Wildcards wildcards;
-    wildcards.parts_.emplace_back();
-    if (!pattern.empty() && pattern[0] == '^') pattern.remove_prefix(1);
-    while (!pattern.empty() && pattern != "$") {
-      std::string_view literal;
-      if (pattern.substr(0, 2) == ".*" || pattern.substr(0, 2) == ".+") {
-        if (wildcards.parts_.size() == kPartsMax) return std::nullopt;
-        wildcards.parts_.push_back({pattern[1] == '+' ? size_t{1} : size_t{0}, ""});
-        pattern.remove_prefix(2);
-        // Whether a gap is greedy makes no difference to a match of the whole.
-        if (!pattern.empty() && pattern[0] == '?') pattern.remove_prefix(1);
-      } else if (const size_t size = ReadLiteral(pattern, &literal); size > 0) {
-        wildcards.parts_.back().literal += literal;
-        pattern.remove_prefix(size);
-      } else {
-        return std::nullopt;
-      }
-      if (!pattern.empty() && std::string_view("*+?{").find(pattern[0]) != std::string_view::npos) {
-        return std::nullopt;
-      }
+    // A group around all of it.
+    if (pattern.size() >= 2 && pattern.front() == '(' && pattern.back() == ')') {
+      pattern = pattern.substr(1, pattern.size() - 2);
+      if (pattern.substr(0, 2) == "?:") pattern.remove_prefix(2);
     }
-    if (wildcards.parts_.size() == 1) return std::nullopt;
+    Wildcards wildcards;
+    bool gaps = false;
+    while (true) {
+      std::optional<Parts> parts = ReadAlternative(&pattern);
+      if (!parts || wildcards.alternatives_.size() == kAlternativesMax) return std::nullopt;
+      gaps = gaps || parts->size() > 1;
+      wildcards.alternatives_.push_back(*std::move(parts));
+      if (pattern.empty()) break;
+      pattern.remove_prefix(1);
+    }
+    if (!gaps) return std::nullopt;
     return wildcards;
   }
 
   // REQUIRES: text is ASCII, where a gap of one byte is one of one character.
   bool Match(std::string_view text) const {
-    const std::string& first = parts_.front().literal;
-    if (text.substr(0, first.size()) != first) return false;
-    size_t place = first.size();
-    for (size_t i = 1; i + 1 < parts_.size(); ++i) {
-      place = text.find(parts_[i].literal, place + parts_[i].gap_min);
-      if (place == std::string_view::npos) return false;
-      place += parts_[i].literal.size();
-    }
-    const Part& last = parts_.back();
-    return text.size() >= place + last.gap_min + last.literal.size() &&
-           text.substr(text.size() - last.literal.size()) == last.literal;
+    return std::any_of(alternatives_.begin(), alternatives_.end(),
+                       [text](const Parts& parts) { return MatchParts(parts, text); });
   }
 
  private:
+  static constexpr size_t kAlternativesMax = 16;
   static constexpr size_t kPartsMax = 16;
   struct Part {
     size_t gap_min = 0;  // Of the gap before the literal; the first part has no gap.
     std::string literal;
   };
-  std::vector<Part> parts_;
+  using Parts = std::vector<Part>;
+
+  // Up to the next `|`, or the end.
+  static std::optional<Parts> ReadAlternative(std::string_view* pattern) {
+    Parts parts(1);
+    std::string_view rest = *pattern;
+    if (!rest.empty() && rest[0] == '^') rest.remove_prefix(1);
+    while (!rest.empty() && rest[0] != '|') {
+      std::string_view literal;
+      if (rest == "$" || rest.substr(0, 2) == "$|") {
+        rest.remove_prefix(1);
+        break;
+      }
+      if (rest.substr(0, 2) == ".*" || rest.substr(0, 2) == ".+") {
+        if (parts.size() == kPartsMax) return std::nullopt;
+        parts.push_back({rest[1] == '+' ? size_t{1} : size_t{0}, ""});
+        rest.remove_prefix(2);
+        // Whether a gap is greedy makes no difference to a match of the whole.
+        if (!rest.empty() && rest[0] == '?') rest.remove_prefix(1);
+      } else if (const size_t size = ReadLiteral(rest, &literal); size > 0) {
+        parts.back().literal += literal;
+        rest.remove_prefix(size);
+      } else {
+        return std::nullopt;
+      }
+      if (!rest.empty() && std::string_view("*+?{").find(rest[0]) != std::string_view::npos) {
+        return std::nullopt;
+      }
+    }
+    *pattern = rest;
+    return parts;
+  }
+
+  static bool MatchParts(const Parts& parts, std::string_view text) {
+    const std::string& first = parts.front().literal;
+    if (text.substr(0, first.size()) != first) return false;
+    if (parts.size() == 1) return text.size() == first.size();
+    size_t place = first.size();
+    for (size_t i = 1; i + 1 < parts.size(); ++i) {
+      place = text.find(parts[i].literal, place + parts[i].gap_min);
+      if (place == std::string_view::npos) return false;
+      place += parts[i].literal.size();
+    }
+    const Part& last = parts.back();
+    return text.size() >= place + last.gap_min + last.literal.size() &&
+           text.substr(text.size() - last.literal.size()) == last.literal;
+  }
+
+  std::vector<Parts> alternatives_;
 };
 
 bool IsAscii(std::string_view text) {

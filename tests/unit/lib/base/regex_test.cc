@@ -70,6 +70,11 @@ TEST_CASE("Literals and prefixes are found, and only where they are exact") {
       {"a[.](x|y)", {"a.x", "a.y"}, ""},
       {"a[.]b.*", {}, "a.b"},
       {"a[.]*", {}, "a"},
+      {"^a[.]b.*", {}, "a.b"},
+      {"^(a|b)c$", {"ac", "bc"}, ""},
+      {"^a$|^b|c$", {"a", "b", "c"}, ""},
+      {"(a$)", {}, ""},
+      {"a$b", {}, "a"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.pattern);
@@ -82,10 +87,10 @@ TEST_CASE("Literals and prefixes are found, and only where they are exact") {
   CHECK(Regex::Compile("(?i)abc")->Matches("ABC"));
 }
 
-// The group hides the shape of the expression, so that the automaton decides.
+// Two groups hide the shape of the expression, so that the automaton decides.
 TEST_CASE("Literals with gaps between them match as the automaton says") {
   const std::vector<std::string> pieces = {"a",   "b",   "ab", "[.]", "\\.", ".*", ".+",
-                                           ".*?", ".+?", "ä",  "-",   "^",   "$"};
+                                           ".*?", ".+?", "ä",  "-",   "^",   "$",  "|"};
   const std::vector<std::string> letters = {"a", "b", ".", "-", "ä", "\n", "\xff", "ab"};
   std::mt19937 random(8);
   size_t matches = 0;
@@ -94,8 +99,9 @@ TEST_CASE("Literals with gaps between them match as the automaton says") {
     for (size_t left = 1 + random() % 6; left > 0; --left) {
       pattern += pieces[random() % pieces.size()];
     }
+    if (random() % 8 == 0) pattern = "(" + pattern + ")";
     const auto regex = Regex::Compile(pattern);
-    const auto automaton = Regex::Compile("(?:" + pattern + ")");
+    const auto automaton = Regex::Compile("(?:(?:" + pattern + "))");
     REQUIRE(regex.ok() == automaton.ok());
     if (!regex.ok()) continue;
     for (int i = 0; i < 30; ++i) {
