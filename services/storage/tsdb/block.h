@@ -44,7 +44,8 @@ class Block {
 
   // The series for which all matchers hold, ascending. No matcher is all series.
   absl::StatusOr<std::vector<BlockSeries>> Select(std::span<const Matcher> matchers) const;
-  // Either pointer may be null. Both are overwritten.
+  // Either pointer may be null. Both are overwritten. Chunks come by their min_time; those of
+  // blocks that other programs damaged may overlap.
   absl::Status ReadSeries(BlockSeries series, std::vector<LabelView>* labels,
                           std::vector<BlockChunk>* chunks) const;
   // The chunk, its checksum checked; `visible_samples` is all.

@@ -11,6 +11,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/chunkenc/chunk.h"
+#include "lib/chunkenc/chunk_writer.h"
 #include "services/storage/tsdb/block_meta.h"
 #include "services/storage/tsdb/block_writer.h"
 #include "services/storage/tsdb/chunks/reader.h"
@@ -192,7 +193,13 @@ class Checker {
     before_ = labels_;
     series_read_ = true;
     ++report_->series;
-    for (const index::ChunkMeta& chunk : chunk_metas_) CheckChunk(number, chunk);
+    for (size_t i = 0; i < chunk_metas_.size(); ++i) {
+      CheckChunk(number, chunk_metas_[i]);
+      if (i > 0 && chunk_metas_[i].min_time <= chunk_metas_[i - 1].max_time) {
+        report_->Add(
+            StrCat("series ", number, ": ", At(chunk_metas_[i]), " overlaps the one before"));
+      }
+    }
   }
 
   void CheckChunk(uint32_t number, const index::ChunkMeta& meta) {
@@ -331,23 +338,64 @@ class Salvager {
       return absl::OkStatus();
     }
     if (!before_.empty() && !ComesBefore(before_, series.labels)) return absl::OkStatus();
+    bool overlap = false;
     for (const index::ChunkMeta& meta : chunk_metas_) {
       const auto chunk = ReadWhole(parts_, meta, &scratch_);
-      const bool sound =
-          chunk.ok() && (series.chunks.empty() || chunk->min_time > series.chunks.back().max_time);
-      if (sound) {
-        series.chunks.push_back(*chunk);
-      } else {
+      if (!chunk.ok()) {
         ++report_->chunks_lost;
+        continue;
       }
+      overlap =
+          overlap || (!series.chunks.empty() && chunk->min_time <= series.chunks.back().max_time);
+      series.chunks.push_back(*chunk);
     }
     if (series.chunks.empty()) return absl::OkStatus();
+    if (overlap) NARTHEX_RETURN_IF_ERROR(EncodeAnew(&series.chunks));
     before_ = series.labels;
     return visit(series);
   }
 
+  // Makes chunks that follow one another of such that overlap; of two samples at one time the first
+  // counts.
+  absl::Status EncodeAnew(std::vector<storage::SelectChunk>* chunks) {
+    struct Place {
+      Timestamp time;
+      size_t chunk;
+      size_t sample;
+    };
+    std::vector<SampleBuffer> buffers(chunks->size());
+    std::vector<Place> places;
+    bool start_timestamps = false;
+    for (size_t i = 0; i < chunks->size(); ++i) {
+      const storage::SelectChunk& chunk = (*chunks)[i];
+      NARTHEX_RETURN_IF_ERROR(chunkenc::DecodeChunk(
+          chunk.encoding, chunk.bytes, chunk.visible_samples, kTimeMin, kTimeMax, &buffers[i]));
+      start_timestamps =
+          start_timestamps ||
+          chunk.encoding == chunkenc::EncodingOf(chunkenc::KindOf(chunk.encoding), true);
+      for (size_t k = 0; k < buffers[i].size(); ++k) {
+        places.push_back({buffers[i].timestamps()[k], i, k});
+      }
+    }
+    std::stable_sort(places.begin(), places.end(),
+                     [](const Place& a, const Place& b) { return a.time < b.time; });
+    chunkenc::ChunkWriter writer({.start_timestamps = start_timestamps});
+    for (size_t i = 0; i < places.size(); ++i) {
+      if (i > 0 && places[i].time == places[i - 1].time) continue;
+      writer.AppendFrom(buffers[places[i].chunk], places[i].sample);
+    }
+    encoded_ = writer.Finish();
+    chunks->clear();
+    for (const chunkenc::FinishedChunk& chunk : encoded_) {
+      chunks->push_back(
+          {chunk.encoding, chunk.min_time, chunk.max_time, chunk.samples, chunk.bytes});
+    }
+    return absl::OkStatus();
+  }
+
   const Parts& parts_;
   BlockReport* const report_;
+  std::vector<chunkenc::FinishedChunk> encoded_;  // Of the current series, where they are new.
   std::unique_ptr<index::Reader> salvaged_;
   index::Reader::Numbers numbers_;
   index::PostingsView listed_;

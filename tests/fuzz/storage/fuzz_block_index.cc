@@ -25,7 +25,7 @@ void ReadAll(const Reader& reader) {
     if (!reader.ReadSeries((*all)[i], &labels, &chunks).ok()) continue;
     for (size_t k = 0; k < chunks.size(); ++k) {
       NARTHEX_CHECK(chunks[k].min_time <= chunks[k].max_time);
-      NARTHEX_CHECK(k == 0 || chunks[k].min_time >= chunks[k - 1].max_time);
+      NARTHEX_CHECK(k == 0 || chunks[k].min_time >= chunks[k - 1].min_time);
     }
     for (const LabelView& label : labels) {
       NARTHEX_CHECK(reader.LabelValue((*all)[i], label.name).ok());

@@ -442,10 +442,16 @@ absl::Status Reader::Rep::ReadChunks(uint64_t series, ByteReader* reader,
       chunk.reference = before.reference + static_cast<uint64_t>(step);
     }
     chunk.max_time = static_cast<Timestamp>(static_cast<uint64_t>(chunk.min_time) + duration);
-    if (chunk.max_time < chunk.min_time || (i > 0 && chunk.min_time < before.max_time)) {
-      return Malformed(series, "times of a chunk that go backwards");
+    if (chunk.max_time < chunk.min_time) {
+      return Malformed(series, "a chunk that ends before it begins");
     }
     before = chunk;
+  }
+  const auto earlier = [](const ChunkMeta& a, const ChunkMeta& b) {
+    return a.min_time < b.min_time;
+  };
+  if (!std::is_sorted(chunks->begin(), chunks->end(), earlier)) {
+    std::stable_sort(chunks->begin(), chunks->end(), earlier);
   }
   return absl::OkStatus();
 }

@@ -82,7 +82,8 @@ class Reader {
   absl::StatusOr<PostingsView> PostingsAt(uint64_t offset) const;
   absl::StatusOr<PostingsView> AllPostings() const;
 
-  // Either pointer may be null; both are overwritten.
+  // Either pointer may be null; both are overwritten. Chunks come by their min_time; some versions
+  // of other programs wrote such that overlap, so that must be reckoned with.
   absl::Status ReadSeries(uint64_t series, std::vector<LabelView>* labels,
                           std::vector<ChunkMeta>* chunks) const;
   // Labels as pairs of symbol numbers.

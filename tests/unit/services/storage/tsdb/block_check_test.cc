@@ -1,7 +1,9 @@
 // The check finds every kind of damage, and the repair keeps all that is sound.
 #include "services/storage/tsdb/block_check.h"
 
+#include "services/storage/tsdb/chunks/writer.h"
 #include "tests/unit/services/storage/tsdb/block_fixture.h"
+#include "tests/unit/services/storage/tsdb/index/index_fixture.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -176,6 +178,56 @@ TEST_CASE("What the files say of each other must agree") {
                 .ok());
     CHECK_FALSE(fixture.Check().ok());
   }
+}
+
+// As some versions of Prometheus left them behind: the index says so, and nothing else is wrong.
+TEST_CASE("Chunks that overlap are found, read in order, and made to follow one another") {
+  FaultFileSystem fs;
+  const std::string directory = io::JoinPath(kParent, "01M7WJYB51E6B8QG907DG520P4");
+  const std::string chunks_directory = io::JoinPath(directory, "chunks");
+  REQUIRE(fs.CreateDirectories(chunks_directory).ok());
+  auto chunks = chunks::Writer::Create(&fs, chunks_directory, {});
+  REQUIRE(chunks.ok());
+  const OwnedChunk late = XorChunk({{50, 5}, {70, 7}, {90, 9}});
+  const OwnedChunk early = XorChunk({{10, 1}, {60, 6}, {70, 777}});
+  const uint64_t late_reference = (*chunks)->Add(late.chunk.encoding, late.bytes).value();
+  const uint64_t early_reference = (*chunks)->Add(early.chunk.encoding, early.bytes).value();
+  REQUIRE((*chunks)->Finish().ok());
+
+  // Version 1, whose writer of the tests takes everything.
+  const std::string index = index::WriteIndexVersion1(
+      {{{{"a", "b"}}, {{50, 90, late_reference}, {10, 70, early_reference}}}});
+  REQUIRE(fs.WriteFileAtomically(io::JoinPath(directory, "index"), index).ok());
+  BlockMeta meta;
+  meta.ulid = "01M7WJYB51E6B8QG907DG520P4";
+  meta.max_time = 100;
+  meta.stats = {6, 6, 0, 1, 2, 0};
+  REQUIRE(fs.WriteFileAtomically(io::JoinPath(directory, "meta.json"), FormatBlockMeta(meta)).ok());
+
+  BlockReport report;
+  REQUIRE(CheckBlock(&fs, directory, &report).ok());
+  REQUIRE(report.problems.size() == 1);
+  CHECK(report.problems[0].find("overlaps the one before") != std::string::npos);
+
+  auto block = Block::Open(&fs, directory);
+  REQUIRE(block.ok());
+  std::vector<BlockChunk> metas;
+  const std::vector<BlockSeries> all = (*block)->Select({}).value();
+  REQUIRE(all.size() == 1);
+  REQUIRE((*block)->ReadSeries(all[0], nullptr, &metas).ok());
+  REQUIRE(metas.size() == 2);
+  CHECK(metas[0].min_time == 10);
+
+  BlockReport repair;
+  const auto repaired = RepairBlock(&fs, directory, kQuarantine, &repair);
+  REQUIRE(repaired.ok());
+  REQUIRE_FALSE(repaired->empty());
+  CHECK(repair.chunks_lost == 0);
+  BlockReport again;
+  REQUIRE(CheckBlock(&fs, *repaired, &again).ok());
+  CHECK(again.ok());
+  const Content expected = {{Labels{{"a", "b"}}, {{10, 1}, {50, 5}, {60, 6}, {70, 777}, {90, 9}}}};
+  CHECK(ReadContent(**Block::Open(&fs, *repaired)) == expected);
 }
 
 TEST_CASE("A repair that fails leaves the damaged block where it is") {
