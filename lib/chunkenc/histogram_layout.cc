@@ -71,7 +71,7 @@ bool ReadSpans(BitReader* reader, std::vector<HistogramSpan>* spans) {
     }
     (*spans)[i] = {static_cast<int32_t>(offset), static_cast<uint32_t>(length)};
   }
-  return true;
+  return SpansWithinReach(*spans);
 }
 
 void WriteBound(BitWriter* writer, double bound) {

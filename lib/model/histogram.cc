@@ -22,6 +22,9 @@ absl::Status ValidateSpans(std::span<const HistogramSpan> spans, size_t buckets,
                              " has a negative offset: ", spans[i].offset);
     }
   }
+  if (!SpansWithinReach(spans)) {
+    return InvalidArgument("histogram: ", side, " side: a bucket beyond all doubles");
+  }
   const size_t named = BucketCount(spans);
   if (named != buckets) {
     return InvalidArgument("histogram: ", side, " side: the spans name ", named,
@@ -237,6 +240,17 @@ size_t BucketCount(std::span<const HistogramSpan> spans) {
   size_t count = 0;
   for (const HistogramSpan& span : spans) count += span.length;
   return count;
+}
+
+bool SpansWithinReach(std::span<const HistogramSpan> spans) {
+  int64_t index = 0;
+  for (const HistogramSpan& span : spans) {
+    index += span.offset;
+    if (index <= -kBucketIndexMax) return false;
+    index += span.length;
+    if (index >= kBucketIndexMax) return false;
+  }
+  return true;
 }
 
 absl::Status Validate(const Histogram& histogram) {

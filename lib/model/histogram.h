@@ -70,8 +70,12 @@ inline bool IsKnownSchema(int32_t schema) {
          (schema >= kExponentialSchemaMin && schema <= kExponentialSchemaMaxReserved);
 }
 
-// The buckets that the spans name; saturates, as the lengths may come from anywhere.
+// The buckets that the spans name.
 size_t BucketCount(std::span<const HistogramSpan> spans);
+// Whether no bucket has an index as far from 0 as this: at the finest resolution that is reserved
+// all doubles lie within, and the difference of two indices fits a span's offset.
+inline constexpr int64_t kBucketIndexMax = int64_t{1} << 30;
+bool SpansWithinReach(std::span<const HistogramSpan> spans);
 
 // Whether it is one as Prometheus accepts it: a known schema, as many buckets as the spans name,
 // no negative offsets but the first, no negative counts, buckets that add up to the count (a sum

@@ -110,8 +110,9 @@ void SampleBuffer::ResizeExtras(size_t count) {
     if (kinds_[i - 1] == SampleKind::kHistogram) histograms_.resize(places_[i - 1]);
     if (kinds_[i - 1] == SampleKind::kFloatHistogram) float_histograms_.resize(places_[i - 1]);
   }
-  kinds_.resize(count, SampleKind::kFloat);
-  places_.resize(count, 0);
+  const bool none = histograms_.empty() && float_histograms_.empty();
+  kinds_.resize(none ? 0 : count, SampleKind::kFloat);
+  places_.resize(none ? 0 : count, 0);
 }
 
 void SampleBuffer::Move(size_t from, size_t to) {

@@ -373,12 +373,14 @@ bool AppendClient::Stream::Encode(const storage::NumberedBatch& batch, bool defi
   defined_.clear();
   size_t unwanted = 0;
   const size_t count = batch.size();
+  storage::EntryWriter entries(&batch);
   MutexLock lock(&mu_);
   for (size_t i = 0; i < count; ++i) {
     const storage::SeriesNumber number = batch.numbers[i];
     const storage::SeriesRef reference = column_.Find(number);
     if (storage::ReferenceColumn::IsReference(reference)) [[likely]] {
       encoder_.Add(reference, batch.timestamp(i), batch.values[i]);
+      entries.Write(i, &encoder_);
     } else if (reference == storage::ReferenceColumn::kRefused) {
       ++unwanted;
     } else if (reference == storage::ReferenceColumn::kPending && !define_again) {
@@ -387,6 +389,7 @@ bool AppendClient::Stream::Encode(const storage::NumberedBatch& batch, bool defi
       defined_.push_back(number);
       encoder_.AddWithDefinition(number, source_->SeriesLabels(number), batch.timestamp(i),
                                  batch.values[i]);
+      entries.Write(i, &encoder_);
     }
   }
   if (!defined_.empty()) {

@@ -5,10 +5,15 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "lib/labels/labels.h"
+#include "lib/model/exemplar.h"
+#include "lib/model/histogram.h"
+#include "lib/model/metadata.h"
 #include "lib/model/timestamp.h"
 #include "lib/storage/append_batch.h"
 
@@ -24,6 +29,26 @@ struct NumberedBatch {
   std::vector<double> values;
   std::vector<Timestamp> timestamps;  // Empty: all at base_timestamp.
 
+  // As in AppendBatch: what belongs to the sample at `index`, in order of index; at most one
+  // histogram and one metadata a sample. A histogram stands in place of the value, which is its
+  // sum.
+  struct HistogramEntry {
+    size_t index = 0;
+    std::variant<Histogram, FloatHistogram> histogram;
+  };
+  struct ExemplarEntry {
+    size_t index = 0;
+    Exemplar exemplar;
+  };
+  struct MetadataEntry {
+    size_t index = 0;
+    Metadata metadata;
+  };
+  std::vector<Timestamp> start_timestamps;  // Empty: none; else one a sample, where 0 is none.
+  std::vector<HistogramEntry> histograms;
+  std::vector<ExemplarEntry> exemplars;
+  std::vector<MetadataEntry> metadata;
+
   size_t size() const { return numbers.size(); }
   bool empty() const { return numbers.empty(); }
   Timestamp timestamp(size_t index) const {
@@ -33,17 +58,51 @@ struct NumberedBatch {
     numbers.push_back(number);
     values.push_back(value);
     if (!timestamps.empty()) timestamps.push_back(base_timestamp);
+    if (!start_timestamps.empty()) start_timestamps.push_back(0);
   }
   void AddAt(SeriesNumber number, Timestamp timestamp, double value) {
     if (timestamps.empty()) timestamps.assign(numbers.size(), base_timestamp);
     numbers.push_back(number);
     values.push_back(value);
     timestamps.push_back(timestamp);
+    if (!start_timestamps.empty()) start_timestamps.push_back(0);
   }
-  size_t memory_bytes() const {
-    return sizeof(*this) + numbers.capacity() * sizeof(SeriesNumber) +
-           values.capacity() * sizeof(double) + timestamps.capacity() * sizeof(Timestamp);
+  // Of the sample that was added last. REQUIRES: !empty().
+  void SetStartTimestamp(Timestamp start);
+  // The value becomes the sum.
+  void SetHistogram(Histogram histogram);
+  void SetHistogram(FloatHistogram histogram);
+  void AddExemplar(Exemplar exemplar) { exemplars.push_back({size() - 1, std::move(exemplar)}); }
+  void SetMetadata(Metadata of_series) { metadata.push_back({size() - 1, std::move(of_series)}); }
+  // Takes what belongs to the samples of a decoded batch. REQUIRES: as many samples as `batch`.
+  void TakeEntries(const AppendBatch& batch);
+
+  size_t memory_bytes() const;
+};
+
+// Writes what belongs to the samples of a batch, while they are written one after another. Thread
+// safety: none.
+class EntryWriter {
+ public:
+  // `batch` must outlive it.
+  explicit EntryWriter(const NumberedBatch* batch)
+      : batch_(batch),
+        any_(!batch->start_timestamps.empty() || !batch->histograms.empty() ||
+             !batch->exemplars.empty() || !batch->metadata.empty()) {}
+  // Sample `index`, which was just added to `writer`. REQUIRES: indices grow from call to call.
+  void Write(size_t index, AppendBatchWriter* writer) {
+    if (any_) WriteAny(index, writer);
   }
+
+ private:
+  void WriteAny(size_t index, AppendBatchWriter* writer);
+
+  const NumberedBatch* const batch_;
+  const bool any_;
+  // The first entry that belongs to no sample before.
+  size_t histogram_ = 0;
+  size_t exemplar_ = 0;
+  size_t metadata_ = 0;
 };
 
 // Where a sender puts its batches: the scraper's spool, or the queue behind the appender of rules.

@@ -53,6 +53,7 @@ absl::StatusOr<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(io::FileSys
 void SegmentWriter::Add(uint64_t sequence, const storage::NumberedBatch& batch,
                         const storage::SeriesTable& table) {
   encoder_.Clear(batch.base_timestamp);
+  storage::EntryWriter entries(&batch);
   for (size_t i = 0; i < batch.size(); ++i) {
     const storage::SeriesNumber number = batch.numbers[i];
     const storage::SeriesRef own = column_.Find(number);
@@ -63,6 +64,7 @@ void SegmentWriter::Add(uint64_t sequence, const storage::NumberedBatch& batch,
       column_.Set(number, series_);
       encoder_.AddWithDefinition(series_, table.Find(number), batch.timestamp(i), batch.values[i]);
     }
+    entries.Write(i, &encoder_);
   }
   std::string content;
   AppendUvarint(&content, sequence);

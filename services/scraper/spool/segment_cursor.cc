@@ -61,6 +61,7 @@ absl::StatusOr<storage::BatchSource::Item> SegmentCursor::Read(const SegmentLog:
   batch->timestamps = decoded_.timestamps;
   batch->numbers.reserve(decoded_.refs.size());
   for (const storage::SeriesRef own : decoded_.refs) batch->numbers.push_back(numbers_[own - 1]);
+  batch->TakeEntries(decoded_);
   return storage::BatchSource::Item{sequence_, std::move(batch)};
 }
 

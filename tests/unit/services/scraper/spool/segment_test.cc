@@ -67,6 +67,31 @@ TEST_CASE("a segment reads back what was written, numbered from 1") {
   CHECK(records[2] == ReadBack{12, {1, 2, 3}, {2.5, 2.5, 2.5}});
 }
 
+TEST_CASE("a segment keeps what belongs to samples") {
+  TempDir dir;
+  storage::SeriesTable table;
+  auto writer = SegmentWriter::Create(io::PosixFileSystem(), dir.File("a"));
+  REQUIRE(writer.ok());
+  storage::NumberedBatch batch;
+  batch.Add(table.Add(Labels{{"__name__", "m"}}), 1);
+  batch.SetStartTimestamp(-7);
+  batch.AddExemplar({Labels{{"id", "x"}}, 5, 2});
+  batch.SetMetadata({MetricType::kCounter, "Help.", ""});
+  (*writer)->Add(1, batch, table);
+  REQUIRE((*writer)->Flush().ok());
+  const auto reader = SegmentReader::Open(io::PosixFileSystem(), dir.File("a"));
+  REQUIRE(reader.ok());
+  const auto record = (*reader)->Next(1 << 20);
+  REQUIRE(record.ok());
+  storage::AppendBatch read;
+  REQUIRE(DecodeSegmentBatch(record->batch, 0, &read).ok());
+  CHECK(read.start_timestamps == std::vector<Timestamp>{-7});
+  REQUIRE(read.exemplars.size() == 1);
+  CHECK(read.exemplars[0].labels == std::vector<LabelView>{{"id", "x"}});
+  REQUIRE(read.metadata.size() == 1);
+  CHECK(read.metadata[0].help == "Help.");
+}
+
 TEST_CASE("a segment has the bytes that format.md shows") {
   TempDir dir;
   storage::SeriesTable table;
