@@ -37,7 +37,9 @@ void SelectAll(const Reader& reader) {
   PostingsCache cache(size_t{1} << 16);
   std::vector<Matcher> every;
   for (const std::string_view name : reader.Names()) {
-    std::vector<Matcher> matchers = {Matcher::Equal(name, "a")};
+    // To compile expressions is most of the work, so only few names have some.
+    if (every.size() == 2) break;
+    const std::vector<Matcher> matchers = {Matcher::Equal(name, "a")};
     const auto regex = Matcher::Create(MatchType::kRegex, name, "a.*|.+b");
     const auto not_regex = Matcher::Create(MatchType::kNotRegex, name, "a.*");
     NARTHEX_CHECK(regex.ok() && not_regex.ok());
@@ -56,7 +58,6 @@ void SelectAll(const Reader& reader) {
           return true;
         });
     NARTHEX_CHECK(visited.ok() && values == reader.values(name));
-    if (every.size() > 20) break;
   }
   Select(reader, every, &cache).status().IgnoreError();
 }

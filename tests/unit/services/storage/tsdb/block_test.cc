@@ -257,6 +257,41 @@ TEST_CASE("Deletions hold over restarts, add up, and name only what is there") {
   }
 }
 
+TEST_CASE("A deletion that is interrupted happened as a whole or not at all") {
+  const Content before = RandomContent(16, 10);
+  const std::vector<Matcher> matchers = {Matcher::Equal("job", "job-1")};
+  Content after = before;
+  for (auto& [labels, samples] : after) {
+    if (labels.Get("job") == "job-1") samples.clear();
+  }
+  std::erase_if(after, [](const auto& series) { return series.second.empty(); });
+  REQUIRE(after != before);
+  size_t happened = 0;
+  for (uint64_t operation = 1;; ++operation) {
+    FaultFileSystem fs;
+    REQUIRE(fs.CreateDirectories(kParent).ok());
+    const BlockMeta base = BaseMeta();
+    REQUIRE(WriteContent(&fs, before, base).ok());
+    const std::shared_ptr<Block> block = MustOpen(&fs, base.ulid);
+    fs.FailFrom(fs.operations() + operation, absl::InternalError("dead disk"), true);
+    const absl::Status status = block->Delete(matchers, kBlockStart, kBlockEnd);
+    const Content seen = ReadContent(*block);
+    fs.FailFrom(0, absl::OkStatus());
+    operation % 2 == 0 ? fs.PowerLoss() : fs.ProcessCrash();
+    const Content kept = ReadContent(*MustOpen(&fs, base.ulid));
+    const bool whole = kept == before || kept == after;
+    CHECK(whole);
+    // What readers have seen deleted stays so.
+    if (seen == after) CHECK(kept == after);
+    if (kept == after) ++happened;
+    if (!status.ok()) continue;
+    CHECK(kept == after);
+    CHECK(operation > 5);
+    break;
+  }
+  CHECK(happened > 1);  // Once the tombstones are there, meta.json may fail.
+}
+
 TEST_CASE("Readers see deletions as a whole") {
   FaultFileSystem fs;
   REQUIRE(fs.CreateDirectories(kParent).ok());
