@@ -257,7 +257,7 @@ TEST_CASE("beyond the memory bound batches are read back from disk, then from me
 TEST_CASE("a full disk bound drops the oldest segments, counts and logs") {
   SpoolOptions options;
   options.size_bytes_max = 256 << 10;
-  options.memory_bytes_max = 8 << 10;
+  options.memory_bytes_max = 16 << 10;
   Fixture f(options);
   int count = 0;
   while (f.Dropped() == 0 && count < 50000) {
