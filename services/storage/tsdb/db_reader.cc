@@ -131,6 +131,7 @@ class DbCursor : public SeriesCursor {
     }
     if (any_deleted && several) {
       NARTHEX_RETURN_IF_ERROR(merger_.Merge(&gathered_, kMinTimestamp, kMaxTimestamp, &chunks_));
+      view_ = chunks_;
       return !chunks_.empty();
     }
     if (any_deleted) deleted_ = gathered_[0].deleted;
