@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/coding.h"
 #include "lib/base/strings.h"
 #include "lib/base/utf8.h"
 
@@ -254,7 +255,7 @@ class Wildcards {
     while (true) {
       std::optional<Parts> parts = ReadAlternative(&pattern);
       if (!parts || wildcards.alternatives_.size() == kAlternativesMax) return std::nullopt;
-      gaps = gaps || parts->size() > 1;
+      gaps = gaps || parts->size() > 1 || parts->front().any;
       wildcards.alternatives_.push_back(*std::move(parts));
       if (pattern.empty()) break;
       pattern.remove_prefix(1);
@@ -269,11 +270,29 @@ class Wildcards {
                        [text](const Parts& parts) { return MatchParts(parts, text); });
   }
 
+  // What all matches begin with.
+  std::string Prefix() const {
+    std::string_view prefix = alternatives_[0][0].literal;
+    for (const Parts& parts : alternatives_) {
+      const std::string& literal = parts[0].literal;
+      const auto ends = std::mismatch(prefix.begin(), prefix.end(), literal.begin(), literal.end());
+      prefix = prefix.substr(0, static_cast<size_t>(ends.first - prefix.begin()));
+    }
+    prefix = prefix.substr(0, prefix.find(kAny));
+    // A character that only begins alike is none.
+    while (!prefix.empty() && static_cast<uint8_t>(prefix.back()) >= kRuneSelf) {
+      prefix.remove_suffix(1);
+    }
+    return std::string(prefix);
+  }
+
  private:
+  static constexpr char kAny = '\0';  // Stands for a `.` in a literal.
   static constexpr size_t kAlternativesMax = 16;
   static constexpr size_t kPartsMax = 16;
   struct Part {
     size_t gap_min = 0;  // Of the gap before the literal; the first part has no gap.
+    bool any = false;    // There is a kAny in the literal.
     std::string literal;
   };
   using Parts = std::vector<Part>;
@@ -291,11 +310,15 @@ class Wildcards {
       }
       if (rest.substr(0, 2) == ".*" || rest.substr(0, 2) == ".+") {
         if (parts.size() == kPartsMax) return std::nullopt;
-        parts.push_back({rest[1] == '+' ? size_t{1} : size_t{0}, ""});
+        parts.push_back({rest[1] == '+' ? size_t{1} : size_t{0}, false, ""});
         rest.remove_prefix(2);
         // Whether a gap is greedy makes no difference to a match of the whole.
         if (!rest.empty() && rest[0] == '?') rest.remove_prefix(1);
-      } else if (const size_t size = ReadLiteral(rest, &literal); size > 0) {
+      } else if (rest[0] == '.') {
+        parts.back().literal += kAny;
+        parts.back().any = true;
+        rest.remove_prefix(1);
+      } else if (const size_t size = ReadLiteral(rest, &literal); size > 0 && literal[0] != kAny) {
         parts.back().literal += literal;
         rest.remove_prefix(size);
       } else {
@@ -309,28 +332,49 @@ class Wildcards {
     return parts;
   }
 
+  // Whether the part's literal is at the beginning of the text.
+  static bool StartsWith(std::string_view text, const Part& part) {
+    const std::string& literal = part.literal;
+    if (!part.any) return text.substr(0, literal.size()) == literal;
+    return text.size() >= literal.size() &&
+           std::equal(literal.begin(), literal.end(), text.begin(),
+                      [](char wanted, char c) { return wanted == kAny || wanted == c; });
+  }
+  // The first place of the part's literal from `place` on, or npos.
+  static size_t Find(std::string_view text, const Part& part, size_t place) {
+    if (!part.any) return text.find(part.literal, place);
+    for (; place + part.literal.size() <= text.size(); ++place) {
+      if (StartsWith(text.substr(place), part)) return place;
+    }
+    return std::string_view::npos;
+  }
+
   static bool MatchParts(const Parts& parts, std::string_view text) {
-    const std::string& first = parts.front().literal;
-    if (text.substr(0, first.size()) != first) return false;
-    if (parts.size() == 1) return text.size() == first.size();
-    size_t place = first.size();
+    const Part& first = parts.front();
+    if (!StartsWith(text, first)) return false;
+    if (parts.size() == 1) return text.size() == first.literal.size();
+    size_t place = first.literal.size();
     for (size_t i = 1; i + 1 < parts.size(); ++i) {
-      place = text.find(parts[i].literal, place + parts[i].gap_min);
+      place = Find(text, parts[i], place + parts[i].gap_min);
       if (place == std::string_view::npos) return false;
       place += parts[i].literal.size();
     }
     const Part& last = parts.back();
     return text.size() >= place + last.gap_min + last.literal.size() &&
-           text.substr(text.size() - last.literal.size()) == last.literal;
+           StartsWith(text.substr(text.size() - last.literal.size()), last);
   }
 
   std::vector<Parts> alternatives_;
 };
 
 bool IsAscii(std::string_view text) {
-  uint8_t bits = 0;
+  uint64_t bits = 0;
+  while (text.size() >= sizeof bits) {
+    bits |= LoadLittle<uint64_t>(text.data());
+    text.remove_prefix(sizeof bits);
+  }
   for (const char c : text) bits |= static_cast<uint8_t>(c);
-  return bits < kRuneSelf;
+  return (bits & 0x8080808080808080) == 0;
 }
 
 bool IsWordChar(char c) {
@@ -410,6 +454,7 @@ struct Regex::Rep {
     if (!rep->literals) {
       rep->prefix = ReadPrefix(pattern);
       if (dot_newline) rep->wildcards = Wildcards::Read(pattern);
+      if (rep->wildcards && rep->prefix.empty()) rep->prefix = rep->wildcards->Prefix();
     }
     return std::shared_ptr<const Rep>(std::move(rep));
   }

@@ -75,6 +75,9 @@ TEST_CASE("Literals and prefixes are found, and only where they are exact") {
       {"^a$|^b|c$", {"a", "b", "c"}, ""},
       {"(a$)", {}, ""},
       {"a$b", {}, "a"},
+      {"ab.c|abd.*|abc", {}, "ab"},
+      {"(?:web-.*|web.x)", {}, "web"},
+      {"aä.|aé.", {}, "a"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.pattern);
@@ -89,8 +92,8 @@ TEST_CASE("Literals and prefixes are found, and only where they are exact") {
 
 // Two groups hide the shape of the expression, so that the automaton decides.
 TEST_CASE("Literals with gaps between them match as the automaton says") {
-  const std::vector<std::string> pieces = {"a",   "b",   "ab", "[.]", "\\.", ".*", ".+",
-                                           ".*?", ".+?", "ä",  "-",   "^",   "$",  "|"};
+  const std::vector<std::string> pieces = {"a",   "b", "ab", "[.]", "\\.", ".*", ".+", ".*?",
+                                           ".+?", ".", "ä",  "-",   "^",   "$",  "|"};
   const std::vector<std::string> letters = {"a", "b", ".", "-", "ä", "\n", "\xff", "ab"};
   std::mt19937 random(8);
   size_t matches = 0;
