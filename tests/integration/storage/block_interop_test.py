@@ -177,6 +177,30 @@ def prometheus_compacts_our_blocks(directory):
 
 
 @with_directories
+def prometheus_reads_our_histograms(directory):
+    """Prometheus reads native histograms from our block, integer and float, each sample"""
+    ours = os.path.join(directory, "ours")
+    os.makedirs(ours)
+    tool("histograms", ours, str(START * 1000))
+    assert "problem" not in tool("check", blocks(ours)[0])
+    prometheus = Prometheus(ours)
+    try:
+        for i in (0, 1, 57, 99):
+            for name, part in (("integer", 1), ("float", 0.5)):
+                def value(expression):
+                    result, = prometheus.query(expression, START + i * 60)
+                    return float(result["value"][1])
+                assert value(f"histogram_count({name})") == 4 * (i + 1) * part
+                assert value(f"histogram_sum({name})") == i
+                assert value(f"histogram_fraction(1, 8, {name})") == 0.75
+        # One increase of a bucket by 1 (or a half) a minute.
+        result, = prometheus.query("histogram_count(increase(integer[50m]))", START + 90 * 60)
+        assert abs(float(result["value"][1]) - 200) < 1e-6, result
+    finally:
+        prometheus.stop()
+
+
+@with_directories
 def deletions_go_both_ways(directory):
     """Prometheus obeys and cleans the tombstones that we wrote, and we obey those that it wrote"""
     ours = os.path.join(directory, "ours")
@@ -230,5 +254,5 @@ def a_repaired_block_is_one_for_prometheus(directory):
 
 
 if __name__ == "__main__":
-    run_cases([what_we_write_is_what_they_write, prometheus_answers_from_our_blocks, prometheus_compacts_our_blocks, deletions_go_both_ways,
-               a_repaired_block_is_one_for_prometheus])
+    run_cases([what_we_write_is_what_they_write, prometheus_answers_from_our_blocks, prometheus_compacts_our_blocks,
+               prometheus_reads_our_histograms, deletions_go_both_ways, a_repaired_block_is_one_for_prometheus])

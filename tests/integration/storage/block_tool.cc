@@ -5,6 +5,10 @@
 //                            arguments
 //   copy BLOCK PARENT        a new block of the same content; prints its ULID
 //   delete BLOCK MIN MAX MATCHER...
+//   histograms PARENT START  a block with 100 samples, a minute apart, of native histograms: at
+//                            sample i the integer one has i + 1 observations in each of four
+//                            buckets of schema 0 (from 1 to 16) and sum i, the float one half as
+//                            many
 //   check BLOCK | repair BLOCK QUARANTINE
 #include <cinttypes>
 #include <cstdio>
@@ -14,6 +18,7 @@
 
 #include "lib/base/float_format.h"
 #include "lib/base/strings.h"
+#include "lib/chunkenc/chunk_writer.h"
 #include "lib/chunkenc/xor_chunk.h"
 #include "services/storage/tsdb/block.h"
 #include "services/storage/tsdb/block_check.h"
@@ -107,6 +112,50 @@ void Copy(const std::string& directory, const std::string& parent) {
   std::printf("%s\n", meta->ulid.c_str());
 }
 
+void WriteHistograms(const std::string& parent, Timestamp start) {
+  chunkenc::ChunkWriter chunks;
+  std::vector<std::vector<chunkenc::FinishedChunk>> series;
+  for (const bool integer : {false, true}) {
+    for (int i = 0; i < 100; ++i) {
+      const Timestamp time = start + i * 60'000;
+      if (integer) {
+        Histogram histogram;
+        histogram.count = static_cast<uint64_t>(4 * (i + 1));
+        histogram.sum = i;
+        histogram.zero_threshold = 0.001;
+        histogram.positive_spans = {{1, 4}};
+        histogram.positive_deltas = {i + 1, 0, 0, 0};
+        chunks.Append(time, histogram);
+      } else {
+        const double half = (i + 1) / 2.0;
+        FloatHistogram histogram;
+        histogram.count = 4 * half;
+        histogram.sum = i;
+        histogram.zero_threshold = 0.001;
+        histogram.positive_spans = {{1, 4}};
+        histogram.positive_buckets = {half, half, half, half};
+        chunks.Append(time, histogram);
+      }
+    }
+    series.push_back(chunks.Finish());
+  }
+  BlockMeta base;
+  base.ulid = Ulid::New(start).ToString();
+  base.min_time = start;
+  base.max_time = start + 7'200'000;
+  auto writer = BlockWriter::Create(io::PosixFileSystem(), parent, base);
+  Expect(writer.status());
+  for (size_t i = 0; i < series.size(); ++i) {
+    std::vector<storage::SelectChunk> views;
+    for (const chunkenc::FinishedChunk& chunk : series[i]) {
+      views.push_back({chunk.encoding, chunk.min_time, chunk.max_time, chunk.samples, chunk.bytes});
+    }
+    const std::vector<LabelView> labels = {{"__name__", i == 0 ? "float" : "integer"}};
+    Expect((*writer)->Add(labels, views));
+  }
+  Expect((*writer)->Finish().status());
+}
+
 void PrintReport(const BlockReport& report) {
   for (const std::string& problem : report.problems) std::printf("problem: %s\n", problem.c_str());
   std::printf("series %" PRIu64 " chunks %" PRIu64 " samples %" PRIu64 " lost %" PRIu64 "\n",
@@ -133,6 +182,10 @@ int Main(int argc, char** argv) {
     int64_t max_time;
     if (!ParseInt64(argv[3], &min_time) || !ParseInt64(argv[4], &max_time)) Die("bad times");
     Expect(OpenBlock(argv[2])->Delete(Matchers(argv + 5, argv + argc), min_time, max_time));
+  } else if (command == "histograms" && argc == 4) {
+    int64_t start;
+    if (!ParseInt64(argv[3], &start)) Die("bad time");
+    WriteHistograms(argv[2], start);
   } else if (command == "check") {
     BlockReport report;
     Expect(CheckBlock(io::PosixFileSystem(), argv[2], &report));
