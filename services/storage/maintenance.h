@@ -18,8 +18,8 @@ namespace narthex::storage_service {
 // it compacts, applies the retention and shortens the log, at a low priority and in small pieces
 // between which it lets ingestion go first.
 //
-// Start() begins, Stop() (or the destructor) ends within the sync and the piece in progress, and
-// syncs once more. Thread safety: Start() and Stop() by one thread.
+// Start() begins, Stop() (or the destructor) ends within the sync and the piece in progress, syncs
+// once more, and writes the snapshot that the next start begins with. Thread safety: Start() and Stop() by one thread.
 class Maintenance {
  public:
   struct Options {
@@ -42,6 +42,7 @@ class Maintenance {
   void Run();
   void Sync();
   void RunCompactions();
+  void SnapshotHead();
   void Compact();
   // Called between pieces of a compaction.
   absl::Status Yield();

@@ -12,6 +12,7 @@ namespace narthex::tsdb {
 namespace {
 
 constexpr std::string_view kLogDirectory = "wal";
+constexpr std::string_view kChunksDirectory = "chunks_head";
 constexpr std::string_view kOooLogDirectory = "wbl";
 constexpr std::string_view kQuarantineDirectory = "quarantine";
 constexpr size_t kQuarantineFilesMax = 100;
@@ -173,8 +174,15 @@ absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
   const std::string lost_directory =
       io::JoinPath(io::JoinPath(options_.path, kQuarantineDirectory),
                    StrCat("wal-", absl::ToUnixMillis(clock_->Now())));
+  ReplayOptions replay_options;
+  replay_options.log_directory = log_directory;
+  replay_options.chunks_directory = io::JoinPath(options_.path, kChunksDirectory);
+  replay_options.lost_directory = lost_directory;
+  replay_options.snapshot_path = io::JoinPath(options_.path, kHeadSnapshotName);
+  replay_options.foreign_min_time = store_.in_order_end();
+  replay_options.on_ooo_chunk = [this](const HeadChunk& chunk) { head_.ooo().LoadChunk(chunk); };
   class Replay replay(fs_, &head_, logger_, &progress_, stopped);
-  NARTHEX_RETURN_IF_ERROR(replay.Run(log_directory, lost_directory, &replay_result_));
+  NARTHEX_RETURN_IF_ERROR(replay.Run(replay_options, &replay_result_));
   OooLogStart ooo;
   ooo.fs = fs_;
   ooo.directory = io::JoinPath(options_.path, kOooLogDirectory);
@@ -190,7 +198,9 @@ absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
   const ReplayResult& result = replay_result_;
   logger_.Info("log replayed", {{"duration_seconds", absl::ToDoubleSeconds(replay_duration_)},
                                 {"series", head_.table().size()},
+                                {"snapshot_series", result.snapshot_series},
                                 {"samples", result.samples},
+                                {"samples_there_already", result.samples_refused},
                                 {"samples_of_unknown_series", result.samples_unknown},
                                 {"batches_incomplete", result.batches_incomplete},
                                 {"records_of_other_types", result.records_skipped}});

@@ -53,6 +53,8 @@ struct DbOptions {
   // With less free than this the disk counts as full: nothing is accepted before the writes fail.
   uint64_t disk_reserve_bytes = uint64_t{64} << 20;
   bool lock_directory = true;
+  // A crash replays about so much of the log; a snapshot of the head is written then. Zero: never.
+  absl::Duration head_snapshot_interval = absl::Minutes(5);
   DbObserver observer;
 };
 
@@ -85,6 +87,8 @@ struct DbCounters {
   std::atomic<uint64_t> checkpoints_failed{0};
   std::atomic<uint64_t> checkpoint_deletions{0};
   std::atomic<uint64_t> checkpoint_deletions_failed{0};
+  std::atomic<uint64_t> head_snapshots{0};
+  std::atomic<uint64_t> head_snapshots_failed{0};
 };
 
 // A time series database in one directory, which is laid out as Prometheus': a head in memory over
@@ -123,6 +127,9 @@ class Db {
   // Writes what is due of the head and of the out-of-order head into blocks, truncates both, merges
   // blocks, applies the retention. Cheap when nothing is due.
   absl::Status Compact(const Pace& pace = {});
+  // Writes the snapshot of the head that the next start begins with, unless nothing was logged
+  // since the last one. Compact() does it now and then; a clean stop does it last.
+  absl::Status SnapshotHead(const Pace& pace = {});
   // Looks at the disk: turns appends off while it is full, and on again.
   void CheckDisk();
   // Loads blocks that others put into the directory, and drops those that are gone; then applies
@@ -195,6 +202,8 @@ class Db {
   absl::Status CheckpointLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status WriteHeadSnapshotLocked(const std::string& directory, const Pace& pace)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status SnapshotHeadLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  bool HeadSnapshotDueLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   // Makes a block that was just written part of the list.
   absl::Status PublishLocked(const std::string& ulid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status ReloadLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
@@ -241,6 +250,11 @@ class Db {
   absl::Duration out_of_order_compacted_ ABSL_GUARDED_BY(work_mu_);
   std::set<std::string> failed_ ABSL_GUARDED_BY(work_mu_);  // Blocks not to be merged.
   bool truncated_ ABSL_GUARDED_BY(work_mu_) = false;        // A checkpoint is due.
+  // Of the last snapshot of the head: when it was, and what the log had then.
+  absl::Duration head_snapshot_time_ ABSL_GUARDED_BY(work_mu_);  // Monotonic.
+  uint64_t head_snapshot_log_bytes_ ABSL_GUARDED_BY(work_mu_) = 0;
+  uint64_t head_snapshot_truncations_ ABSL_GUARDED_BY(work_mu_) = 0;
+  bool head_snapshot_current_ ABSL_GUARDED_BY(work_mu_) = false;  // There is one of this run.
 
   mutable Mutex mu_;
   absl::Status replay_error_ ABSL_GUARDED_BY(mu_);

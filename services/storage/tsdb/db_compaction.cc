@@ -141,7 +141,8 @@ absl::Status Db::CompactLocked(const Pace& pace) {
   if (truncated_) {
     NARTHEX_RETURN_IF_ERROR(CheckpointLocked(pace));
   }
-  return CompactBlocksLocked(pace);
+  NARTHEX_RETURN_IF_ERROR(CompactBlocksLocked(pace));
+  return HeadSnapshotDueLocked() ? SnapshotHeadLocked(pace) : absl::OkStatus();
 }
 
 bool Db::HeadDueLocked() const {

@@ -23,40 +23,32 @@ Replay::Replay(io::FileSystem* fs, Head* head, Logger logger, ReplayProgress* pr
       head_(head),
       logger_(std::move(logger)),
       progress_(progress),
-      stopped_(std::move(stopped)) {}
+      stopped_(std::move(stopped)),
+      loader_(head),
+      transactions_(
+          {[this](wal::LogRecord* record) { return Apply(record); },
+           [this](std::string_view sender, uint64_t sequence) {
+             loader_.SetApplied(sender, sequence);
+           },
+           [this](uint64_t missing, uint64_t sequence, const std::vector<wal::LogRecord>& records) {
+             OnDropped(missing, sequence, records);
+           }}) {}
 
-absl::Status Replay::Run(const std::string& log_directory, const std::string& lost_directory,
-                         ReplayResult* result) {
+Replay::~Replay() = default;
+
+absl::Status Replay::Run(const ReplayOptions& options, ReplayResult* result) {
+  options_ = options;
   result_ = result;
-  NARTHEX_RETURN_IF_ERROR(wal::RestoreBrokenOffRepair(fs_, log_directory));
-  NARTHEX_ASSIGN_OR_RETURN(const std::optional<wal::Checkpoint> checkpoint,
-                           wal::LastCheckpoint(fs_, log_directory));
-  NARTHEX_ASSIGN_OR_RETURN(std::vector<wal::Segment> segments,
-                           wal::ListSegments(fs_, log_directory));
-  if (checkpoint) {
-    result->next_segment = checkpoint->segment + 1;
-    std::erase_if(segments, [&](const wal::Segment& segment) {
-      return segment.number <= checkpoint->segment;
-    });
-  }
-  result->empty = segments.empty() && !checkpoint;
-  progress_->segments_total = segments.size();
-  if (checkpoint) NARTHEX_RETURN_IF_ERROR(RunCheckpoint(*checkpoint));
-  NARTHEX_RETURN_IF_ERROR(RunSegments(segments, lost_directory));
-  DropBatch();
-
-  if (result->empty) {
-    result->new_space_cause = "the directory is new";
-  } else if (result->damaged) {
-    result->new_space_cause = "a part of the log is lost";
-  } else if (!marker_) {
-    result->new_space_cause = "another program wrote to the log";
-  } else {
-    result->reference_space = marker_->reference_space;
-  }
-  if (!result->empty) {
-    result->next_reference = (reference_max_ / kReferenceJump + 1) * kReferenceJump;
-  }
+  foreign_min_time_ = options.foreign_min_time;
+  NARTHEX_RETURN_IF_ERROR(FindLog());
+  FindSnapshot();
+  NARTHEX_RETURN_IF_ERROR(LoadChunks());
+  NARTHEX_RETURN_IF_ERROR(LoadSnapshot());
+  workers_ = std::make_unique<ReplayWorkers>(&loader_, std::max(1, options.workers));
+  if (!result->snapshot_used && checkpoint_) NARTHEX_RETURN_IF_ERROR(RunCheckpoint());
+  NARTHEX_RETURN_IF_ERROR(RunSegments());
+  transactions_.Finish();
+  Finish();
   if (result->next_reference > wal::kReferenceMax) {
     return FailedPrecondition("series references are used up: the log has reference ",
                               reference_max_);
@@ -64,174 +56,400 @@ absl::Status Replay::Run(const std::string& log_directory, const std::string& lo
   return absl::OkStatus();
 }
 
-absl::Status Replay::RunCheckpoint(const wal::Checkpoint& checkpoint) {
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<wal::Segment> segments,
-                           wal::ListSegments(fs_, checkpoint.path));
-  for (const wal::Segment& segment : segments) {
-    uint64_t good_bytes;
-    bool torn;
-    const absl::Status status = RunSegment(segment, true, &good_bytes, &torn);
-    if (!status.ok()) return Annotate(status, StrCat("checkpoint ", segment.path));
+absl::Status Replay::FindLog() {
+  NARTHEX_RETURN_IF_ERROR(wal::RestoreBrokenOffRepair(fs_, options_.log_directory));
+  NARTHEX_ASSIGN_OR_RETURN(checkpoint_, wal::LastCheckpoint(fs_, options_.log_directory));
+  NARTHEX_ASSIGN_OR_RETURN(segments_, wal::ListSegments(fs_, options_.log_directory));
+  if (checkpoint_) {
+    result_->next_segment = checkpoint_->segment + 1;
+    std::erase_if(segments_, [this](const wal::Segment& segment) {
+      return segment.number <= checkpoint_->segment;
+    });
+    if (!segments_.empty() && segments_.front().number != checkpoint_->segment + 1) {
+      return DataLoss("log ", options_.log_directory, ": segment ",
+                      wal::SegmentName(checkpoint_->segment + 1), " is missing behind ",
+                      checkpoint_->path);
+    }
+  }
+  result_->empty = segments_.empty() && !checkpoint_;
+  for (size_t i = segments_.size(); i-- > 0;) {
+    if (segments_[i].size_bytes == 0) continue;
+    NARTHEX_ASSIGN_OR_RETURN(newest_, ReadStart(segments_[i]));
+    break;
   }
   return absl::OkStatus();
 }
 
-absl::Status Replay::RunSegments(const std::vector<wal::Segment>& segments,
-                                 const std::string& lost_directory) {
-  for (size_t i = 0; i < segments.size(); ++i) {
-    const wal::Segment& segment = segments[i];
-    uint64_t good_bytes = 0;
-    bool torn = false;
-    const absl::Status status = RunSegment(segment, false, &good_bytes, &torn);
+absl::StatusOr<Replay::LogStart> Replay::ReadStart(const wal::Segment& segment) const {
+  LogStart start;
+  NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::MappedFile> file, fs_->Map(segment.path));
+  wal::SegmentReader reader(file->bytes());
+  for (bool more = true; more && reader.Next();) {
+    // What is damaged here is met again, and treated, when the segment is read.
+    const wal::RecordType type = wal::TypeOfRecord(reader.record());
+    wal::SegmentMarker marker;
+    wal::BatchHeader header;
+    wal::Truncation truncation;
+    more = false;
+    if (type == wal::RecordType::kSegmentMarker && !start.marker &&
+        wal::DecodeSegmentMarker(reader.record(), &marker).ok() &&
+        marker.segment == segment.number) {
+      start.marker = std::move(marker);
+      more = true;
+    } else if (type == wal::RecordType::kBatch) {
+      more = wal::DecodeBatchHeader(reader.record(), &header).ok() && header.records == 0;
+    } else if (type == wal::RecordType::kTruncation &&
+               wal::DecodeTruncation(reader.record(), &truncation).ok()) {
+      start.truncation = truncation;
+    }
+  }
+  return start;
+}
+
+void Replay::Finish() {
+  workers_->Settle();
+  result_->samples = workers_->counts().samples;
+  result_->samples_refused = workers_->counts().repeated;
+  workers_.reset();
+  ReleaseFoundChunks();
+  if (truncation_) loader_.SetTruncation(*truncation_);
+  reference_max_ = std::max(reference_max_, transactions_.reference_max());
+  if (result_->empty) {
+    result_->new_space_cause = "the directory is new";
+  } else if (result_->damaged) {
+    result_->new_space_cause = "a part of the log is lost";
+  } else if (!transactions_.marker()) {
+    result_->new_space_cause = "another program wrote to the log";
+  } else {
+    result_->reference_space = transactions_.marker()->reference_space;
+  }
+  if (!result_->empty) {
+    result_->next_reference = (reference_max_ / kReferenceJump + 1) * kReferenceJump;
+  }
+}
+
+// --- Snapshot and chunks_head ---
+
+void Replay::FindSnapshot() {
+  if (options_.snapshot_path.empty()) return;
+  absl::StatusOr<std::unique_ptr<HeadSnapshot>> snapshot =
+      HeadSnapshot::Open(fs_, options_.snapshot_path);
+  if (snapshot.status().code() == absl::StatusCode::kNotFound) return;
+  absl::Status status = snapshot.status();
+  if (status.ok()) status = CheckSnapshot((*snapshot)->moment());
+  if (!status.ok()) {
+    IgnoreSnapshot(status);
+    return;
+  }
+  snapshot_ = std::move(*snapshot);
+}
+
+absl::Status Replay::CheckSnapshot(const HeadSnapshotMoment& moment) const {
+  const auto at = std::find_if(segments_.begin(), segments_.end(),
+                               [&](const wal::Segment& s) { return s.number == moment.segment; });
+  if (at == segments_.end())
+    return NotFound("the log has no segment ", moment.segment, " any more");
+  if (at->size_bytes < moment.offset) {
+    return FailedPrecondition("segment ", moment.segment, " of the log is shorter than it was");
+  }
+  NARTHEX_ASSIGN_OR_RETURN(const uint32_t checksum, LogTailChecksum(fs_, at->path, moment.offset));
+  if (checksum != moment.tail_checksum) {
+    return FailedPrecondition("segment ", moment.segment, " of the log was written anew");
+  }
+  // Every segment from there on must be ours: even an empty one may have been another program's,
+  // which then has moved samples to blocks.
+  for (auto it = at; it != segments_.end(); ++it) {
+    NARTHEX_ASSIGN_OR_RETURN(const LogStart start, ReadStart(*it));
+    const bool ours = start.marker && start.marker->reference_space == moment.reference_space;
+    if (!ours || (it == at && start.marker->session != moment.session)) {
+      return FailedPrecondition("another program has written segment ", it->number, " of the log");
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Replay::IgnoreSnapshot(const absl::Status& cause) {
+  result_->snapshot_ignored = Message(cause);
+  snapshot_.reset();
+  logger_.Warn("the snapshot of the head is not used; the log is read instead",
+               {{"path", options_.snapshot_path}, {"cause", cause}});
+}
+
+bool Replay::ChunkIsWanted(const HeadChunk& chunk) const {
+  if (newest_.truncation && chunk.place < newest_.truncation->chunks_end &&
+      chunk.max_time < newest_.truncation->min_time) {
+    return false;
+  }
+  return newest_.marker || chunk.max_time >= foreign_min_time_;
+}
+
+absl::Status Replay::LoadChunks() {
+  if (options_.chunks_directory.empty()) {
+    if (snapshot_ != nullptr) IgnoreSnapshot(FailedPrecondition("chunks_head is not read"));
+    return absl::OkStatus();
+  }
+  const auto visit = [this](const HeadChunk& chunk) -> absl::StatusOr<bool> {
+    if (stopped_()) return Cancelled("stopped while chunks_head was read");
+    if (!ChunkIsWanted(chunk)) return false;
+    if (chunk.out_of_order) {
+      if (!options_.on_ooo_chunk) return false;
+      options_.on_ooo_chunk(chunk);
+      return true;
+    }
+    found_[chunk.reference].push_back(
+        {chunk.place, chunk.min_time, chunk.max_time, chunk.encoding});
+    return true;
+  };
+  NARTHEX_ASSIGN_OR_RETURN(
+      result_->chunk_files,
+      head_->chunk_files().Load(fs_, options_.chunks_directory, options_.lost_directory, visit,
+                                snapshot_ == nullptr ? 0 : snapshot_->moment().chunks_end));
+  found_end_ = head_->chunk_files().end();
+  if (!result_->chunk_files.damage.ok()) {
+    logger_.Error("chunks_head is damaged; what it lacks is read from the log",
+                  {{"err", result_->chunk_files.damage},
+                   {"files_lost", result_->chunk_files.files_lost},
+                   {"kept_in", options_.lost_directory}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replay::LoadSnapshot() {
+  if (snapshot_ == nullptr) return absl::OkStatus();
+  const bool held = snapshot_->HoldChunks(&head_->chunk_files());
+  if (held) head_->chunk_files().AllHeld();
+  if (!held) {
+    IgnoreSnapshot(DataLoss("chunks_head lacks chunks that it leads to"));
+    // Chunks before its end were not looked through, so those behind would leave holes; the log has
+    // all of their samples.
+    ReleaseFoundChunks();
+    head_->chunk_files().AllHeld();
+    return absl::OkStatus();
+  }
+  HeadSnapshot::LoadResult loaded;
+  const auto on_series = [this](uint64_t reference) {
+    reference_max_ = std::max(reference_max_, reference);
+    result_->reference_survived = std::max(result_->reference_survived, reference);
+    // The snapshot has samples of the series from before them, in its open chunk.
+    const auto found = found_.find(reference);
+    if (found == found_.end()) return;
+    for (const FoundChunk& chunk : found->second) head_->chunk_files().Release(chunk.place);
+    found_.erase(found);
+  };
+  NARTHEX_RETURN_IF_ERROR(snapshot_->Load(head_, &loader_, on_series, stopped_, &loaded));
+  const HeadSnapshotMoment& moment = snapshot_->moment();
+  std::erase_if(segments_, [&](const wal::Segment& s) { return s.number < moment.segment; });
+  reference_max_ = std::max(reference_max_, moment.next_reference - 1);
+  for (const SeriesAlias& alias : loaded.aliases) {
+    reference_max_ = std::max(reference_max_, alias.alias);
+    result_->reference_survived = std::max(result_->reference_survived, alias.alias);
+  }
+  for (const auto& [sender, sequence] : moment.senders) loader_.SetApplied(sender, sequence);
+  truncation_ = moment.truncation;
+  result_->aliases = std::move(loaded.aliases);
+  result_->snapshot_used = true;
+  result_->snapshot_series = loaded.series;
+  result_->chunks_found += loaded.chunks_closed;
+  if (loaded.series_damaged > 0) {
+    logger_.Error("series of the snapshot could not be restored; samples of theirs are lost",
+                  {{"series", loaded.series_damaged}});
+  }
+  logger_.Info("snapshot of the head loaded", {{"series", loaded.series},
+                                               {"chunks_open", loaded.chunks_open},
+                                               {"chunks_closed", loaded.chunks_closed},
+                                               {"segment", moment.segment},
+                                               {"offset", moment.offset}});
+  return absl::OkStatus();
+}
+
+void Replay::AttachChunks(uint64_t reference, Slot slot) {
+  const auto found = found_.find(reference);
+  if (found == found_.end()) return;
+  for (const FoundChunk& from : found->second) {
+    HeadChunk chunk;
+    chunk.place = from.place;
+    chunk.reference = reference;
+    chunk.min_time = from.min_time;
+    chunk.max_time = from.max_time;
+    chunk.encoding = from.encoding;
+    if (loader_.AddChunk(slot, chunk)) {
+      ++result_->chunks_found;
+    } else {
+      head_->chunk_files().Release(from.place);
+    }
+  }
+  found_.erase(found);
+}
+
+void Replay::ReleaseFoundChunks() {
+  for (const auto& [reference, chunks] : found_) {
+    result_->chunks_unknown += chunks.size();
+    for (const FoundChunk& chunk : chunks) head_->chunk_files().Release(chunk.place);
+  }
+  found_.clear();
+}
+
+// --- The log ---
+
+absl::Status Replay::RunCheckpoint() {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<wal::Segment> segments,
+                           wal::ListSegments(fs_, checkpoint_->path));
+  wal::LogReader reader(fs_, segments, {});
+  wal::LogPiece piece;
+  while (reader.Next(&piece)) {
+    if (piece.first) transactions_.BeginCheckpoint(checkpoint_->segment);
+    absl::Status status = RunPiece(&piece, true);
+    if (status.ok()) status = piece.status;
+    if (!status.ok()) {
+      return Annotate(status, StrCat("checkpoint ", segments[piece.segment].path));
+    }
+  }
+  logger_.Info(
+      "checkpoint replayed",
+      {{"path", checkpoint_->path}, {"records", result_->records}, {"series", loader_.series()}});
+  return absl::OkStatus();
+}
+
+absl::Status Replay::RunSegments() {
+  progress_->segments_total = segments_.size();
+  if (segments_.empty()) return absl::OkStatus();
+  progress_->segment_min = segments_.front().number;
+  progress_->segment_max = segments_.back().number;
+  progress_->segment_current = segments_.front().number;
+  wal::LogReader::Options options;
+  if (result_->snapshot_used) {
+    const HeadSnapshotMoment& moment = snapshot_->moment();
+    options.first_offset = moment.offset;
+    wal::SegmentMarker marker;
+    marker.reference_space = moment.reference_space;
+    marker.session = moment.session;
+    marker.segment = moment.segment;
+    marker.next_reference = moment.next_reference;
+    transactions_.Resume(marker);
+  }
+  wal::LogReader reader(fs_, segments_, options);
+  wal::LogPiece piece;
+  while (reader.Next(&piece)) {
+    const wal::Segment& segment = segments_[piece.segment];
+    const bool resumed = piece.segment == 0 && result_->snapshot_used;
+    if (piece.first) {
+      progress_->segment_current = segment.number;
+      if (segment.size_bytes > 0 && !resumed) transactions_.BeginSegment(segment.number);
+    }
+    const absl::Status status = RunPiece(&piece, false);
+    if (status.code() == absl::StatusCode::kDataLoss) {
+      piece.status = status;
+      piece.torn = false;
+      return OnDamage(piece.segment, piece);
+    }
+    NARTHEX_RETURN_IF_ERROR(status);
+    if (!piece.last) continue;
     result_->next_segment = segment.number + 1;
     result_->last_segment_path = segment.path;
     ++progress_->segments_done;
-    if (status.ok()) {
-      logger_.Info("log segment replayed", {{"segment", segment.number},
-                                            {"of", segments.back().number},
-                                            {"samples", result_->samples},
-                                            {"series", head_->table_.size()}});
-      continue;
-    }
-    if (status.code() != absl::StatusCode::kDataLoss) return status;
-    const bool torn_tail = torn && i + 1 == segments.size();
-    NARTHEX_RETURN_IF_ERROR(wal::Repair(fs_, segments, i, good_bytes, torn_tail, lost_directory));
-    if (torn_tail) {
-      logger_.Warn("the log ends within a record, as after a crash: the rest is cut off",
-                   {{"segment", segment.path},
-                    {"offset", good_bytes},
-                    {"bytes_cut", segment.size_bytes - good_bytes}});
-      return absl::OkStatus();
-    }
-    result_->damaged = true;
-    uint64_t later_bytes = 0;
-    for (size_t later = i + 1; later < segments.size(); ++later) {
-      later_bytes += segments[later].size_bytes;
-    }
-    logger_.Error("the log is damaged: everything from there on is lost",
-                  {{"err", status},
-                   {"segment", segment.path},
-                   {"offset", good_bytes},
-                   {"bytes_lost", segment.size_bytes - good_bytes},
-                   {"later_segments_lost", segments.size() - i - 1},
-                   {"later_bytes_lost", later_bytes},
-                   {"kept_in", lost_directory}});
+    if (piece.status.code() == absl::StatusCode::kDataLoss) return OnDamage(piece.segment, piece);
+    NARTHEX_RETURN_IF_ERROR(piece.status);
+    logger_.Info("log segment replayed", {{"segment", segment.number},
+                                          {"of", segments_.back().number},
+                                          {"records", result_->records},
+                                          {"series", loader_.series()}});
+  }
+  return absl::OkStatus();
+}
+
+// Applies the records of the piece; where one is damaged, *piece says so.
+absl::Status Replay::RunPiece(wal::LogPiece* piece, bool checkpoint) {
+  if (stopped_()) return Cancelled("stopped within the replay of the log");
+  for (wal::LogRecord& record : piece->records) {
+    ++result_->records;
+    if (checkpoint) record.segment = 0;
+    const uint64_t offset = record.offset;
+    const absl::Status status = transactions_.Add(std::move(record));
+    if (status.ok()) continue;
+    piece->good_bytes = offset;
+    return Annotate(status, StrCat("record at offset ", offset));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replay::OnDamage(size_t damaged, const wal::LogPiece& piece) {
+  const wal::Segment& segment = segments_[damaged];
+  result_->next_segment = segment.number + 1;
+  result_->last_segment_path = segment.path;
+  const bool torn_tail = piece.torn && damaged + 1 == segments_.size();
+  NARTHEX_RETURN_IF_ERROR(
+      wal::Repair(fs_, segments_, damaged, piece.good_bytes, torn_tail, options_.lost_directory));
+  if (torn_tail) {
+    logger_.Warn("the log ends within a record, as after a crash: the rest is cut off",
+                 {{"segment", segment.path},
+                  {"offset", piece.good_bytes},
+                  {"bytes_cut", segment.size_bytes - piece.good_bytes}});
     return absl::OkStatus();
   }
-  return absl::OkStatus();
-}
-
-absl::Status Replay::RunSegment(const wal::Segment& segment, bool checkpoint, uint64_t* good_bytes,
-                                bool* torn) {
-  *good_bytes = 0;
-  *torn = false;
-  if (segment.size_bytes == 0) return absl::OkStatus();  // Its creation was cut off: says nothing.
-  NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::MappedFile> file, fs_->Map(segment.path));
-  wal::SegmentReader reader(file->bytes());
-  constexpr uint64_t kRecordsPerPoll = 1024;
-  bool first = true;
-  while (reader.Next()) {
-    if (first && !checkpoint) {
-      first = false;
-      marker_.reset();
-      if (wal::TypeOfRecord(reader.record()) != wal::RecordType::kSegmentMarker) DropBatch();
-    }
-    const absl::Status status = OnRecord(reader.record());
-    if (!status.ok()) {
-      *good_bytes = reader.offset();
-      return Annotate(status, StrCat("record at offset ", reader.offset()));
-    }
-    if (marker_ && marker_->segment != segment.number)
-      marker_.reset();  // A copy of another's file.
-    if (++result_->records % kRecordsPerPoll == 0 && stopped_()) {
-      return Cancelled("stopped within the replay of the log");
-    }
+  result_->damaged = true;
+  uint64_t later_bytes = 0;
+  for (size_t later = damaged + 1; later < segments_.size(); ++later) {
+    later_bytes += segments_[later].size_bytes;
   }
-  *good_bytes = reader.offset();
-  *torn = reader.torn();
-  return reader.status();
-}
-
-absl::Status Replay::OnRecord(std::string_view record) {
-  const wal::RecordType type = wal::TypeOfRecord(record);
-  if (type == wal::RecordType::kSegmentMarker) return OnMarker(record);
-  if (type == wal::RecordType::kBatch) return OnBatch(record);
-  if (!batch_) return Apply(record);
-  batch_->records.emplace_back(record);
-  if (--batch_->records_left > 0) return absl::OkStatus();
-  const Batch batch = std::move(*batch_);
-  batch_.reset();
-  for (const std::string& part : batch.records) NARTHEX_RETURN_IF_ERROR(Apply(part));
-  SetApplied(batch.sender, batch.sequence);
+  logger_.Error("the log is damaged: everything from there on is lost",
+                {{"err", piece.status},
+                 {"segment", segment.path},
+                 {"offset", piece.good_bytes},
+                 {"bytes_lost", segment.size_bytes - piece.good_bytes},
+                 {"later_segments_lost", segments_.size() - damaged - 1},
+                 {"later_bytes_lost", later_bytes},
+                 {"kept_in", options_.lost_directory}});
   return absl::OkStatus();
 }
 
-absl::Status Replay::OnMarker(std::string_view record) {
-  wal::SegmentMarker marker;
-  NARTHEX_RETURN_IF_ERROR(wal::DecodeSegmentMarker(record, &marker));
-  if (marker.session != session_) DropBatch();
-  session_ = marker.session;
-  reference_max_ = std::max(reference_max_, std::max<uint64_t>(marker.next_reference, 1) - 1);
-  marker_ = std::move(marker);
-  return absl::OkStatus();
-}
-
-absl::Status Replay::OnBatch(std::string_view record) {
-  wal::BatchHeader header;
-  NARTHEX_RETURN_IF_ERROR(wal::DecodeBatchHeader(record, &header));
-  if (header.records == 0) {
-    SetApplied(header.sender, header.sequence);
-    return absl::OkStatus();
-  }
-  DropBatch();
-  batch_ = Batch{header.records, std::string(header.sender), header.sequence, {}};
-  return absl::OkStatus();
-}
-
-void Replay::DropBatch() {
-  if (!batch_) return;
+void Replay::OnDropped(uint64_t missing, uint64_t sequence,
+                       const std::vector<wal::LogRecord>& records) {
   ++result_->batches_incomplete;
   logger_.Warn("a batch that a crash has cut off is left out; nobody was told that it is stored",
-               {{"records_missing", batch_->records_left}, {"sequence", batch_->sequence}});
+               {{"records_missing", missing}, {"sequence", sequence}});
   // Its references were given away all the same.
-  for (const std::string& record : batch_->records) NoteReferences(record);
-  batch_.reset();
-}
-
-void Replay::NoteReferences(std::string_view record) {
-  if (wal::TypeOfRecord(record) != wal::RecordType::kSeries) return;
-  if (!wal::DecodeSeries(record, &series_).ok()) return;
-  for (const wal::SeriesRecord::Entry& entry : series_.entries) {
-    if (entry.ref <= wal::kReferenceMax) reference_max_ = std::max(reference_max_, entry.ref);
+  for (const wal::LogRecord& record : records) {
+    if (record.type != wal::RecordType::kSeries) continue;
+    if (!wal::DecodeSeries(record.bytes, &series_).ok()) continue;
+    for (const wal::SeriesRecord::Entry& entry : series_.entries) {
+      if (entry.ref <= wal::kReferenceMax) reference_max_ = std::max(reference_max_, entry.ref);
+    }
   }
 }
 
-void Replay::SetApplied(std::string_view sender, uint64_t sequence) {
-  if (sender.empty()) return;
-  Sender* const found = head_->FindSender(sender);
-  MutexLock lock(&head_->append_mu_);
-  found->applied = std::max(found->applied, sequence);
-}
+// --- Records ---
 
-absl::Status Replay::Apply(std::string_view record) {
-  switch (wal::TypeOfRecord(record)) {
+absl::Status Replay::Apply(wal::LogRecord* record) {
+  switch (record->type) {
     case wal::RecordType::kSeries:
-      return ApplySeries(record);
+      return ApplySeries(record->bytes);
     case wal::RecordType::kSamples:
-      return ApplySamples(record);
-    case wal::RecordType::kTombstones:
-    case wal::RecordType::kExemplars:
-    case wal::RecordType::kMmapMarkers:
-    case wal::RecordType::kMetadata:
-    case wal::RecordType::kHistogramSamples:
-    case wal::RecordType::kFloatHistogramSamples:
-    case wal::RecordType::kCustomHistogramSamples:
-    case wal::RecordType::kCustomFloatHistogramSamples:
     case wal::RecordType::kSamplesV2:
+      ApplySamples(*record);
+      return absl::OkStatus();
+    case wal::RecordType::kHistogramSamples:
+    case wal::RecordType::kCustomHistogramSamples:
     case wal::RecordType::kHistogramSamplesV2:
+      return ApplyHistograms(record->bytes);
+    case wal::RecordType::kFloatHistogramSamples:
+    case wal::RecordType::kCustomFloatHistogramSamples:
     case wal::RecordType::kFloatHistogramSamplesV2:
-    case wal::RecordType::kMinValidTime:
+      return ApplyFloatHistograms(record->bytes);
+    case wal::RecordType::kTombstones:
+      return ApplyTombstones(record->bytes);
+    case wal::RecordType::kExemplars:
+      return ApplyExemplars(record->bytes);
+    case wal::RecordType::kMetadata:
+      return ApplyMetadata(record->bytes);
     case wal::RecordType::kTruncation:
+      return ApplyTruncation(record->bytes);
+    case wal::RecordType::kMinValidTime: {
+      Timestamp min_time;
+      NARTHEX_RETURN_IF_ERROR(wal::DecodeMinValidTime(record->bytes, &min_time));
+      foreign_min_time_ = std::max(foreign_min_time_, min_time);
+      return absl::OkStatus();
+    }
+    case wal::RecordType::kMmapMarkers:
     case wal::RecordType::kSegmentMarker:
     case wal::RecordType::kBatch:
       break;
@@ -246,45 +464,120 @@ absl::Status Replay::ApplySeries(std::string_view record) {
     if (entry.ref == 0 || entry.ref > wal::kReferenceMax) {
       return DataLoss("series reference ", entry.ref, " is out of range");
     }
-    if (head_->table_.FindReference(entry.ref) != kNoSlot) continue;  // Checkpoints repeat them.
-    if (head_->table_.size() >= SeriesTable::kSeriesMax) {
-      return ResourceExhausted("the log has more series than fit: ", SeriesTable::kSeriesMax);
-    }
-    bool added;
-    const Slot slot = head_->index_.FindOrAdd(series_.LabelsOf(entry), entry.ref, &added);
-    // Series that were made twice (upstream can do that) are one; both references lead to it.
-    head_->table_.SetReference(entry.ref, slot);
     reference_max_ = std::max(reference_max_, entry.ref);
+    if (loader_.Find(entry.ref) != kNoSlot) continue;  // Checkpoints repeat them.
+    const size_t series_before = loader_.series();
+    NARTHEX_ASSIGN_OR_RETURN(const Slot slot,
+                             loader_.AddSeries(entry.ref, series_.LabelsOf(entry)));
     result_->reference_survived = std::max(result_->reference_survived, entry.ref);
+    if (loader_.series() == series_before) {
+      // A series that was made twice; a worker may be appending to it.
+      result_->aliases.push_back({entry.ref, head_->table().cold(slot).reference});
+      workers_->Settle();
+    }
+    AttachChunks(entry.ref, slot);
   }
   return absl::OkStatus();
 }
 
-absl::Status Replay::ApplySamples(std::string_view record) {
-  NARTHEX_RETURN_IF_ERROR(wal::DecodeSamples(record, &samples_));
-  MutexLock lock(&head_->append_mu_);
-  accepted_.clear();
-  const auto flush = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_) {
-    head_->ApplyLocked({accepted_, {}, {}, {}});
-    result_->samples += accepted_.size();
-    accepted_.clear();
-  };
-  for (const wal::RefSample& sample : samples_) {
-    const Slot slot = head_->table_.FindReference(sample.ref);
-    if (slot == kNoSlot) {
-      ++result_->samples_unknown;
-      continue;
-    }
-    SeriesHot& hot = head_->table_.hot(slot);
-    if (hot.pending != 0) flush();  // The series a second time.
-    if (!hot.empty() && sample.timestamp <= hot.state.timestamp) {
-      ++result_->samples_refused;
-      continue;
-    }
-    hot.pending = 1;
-    accepted_.push_back({slot, 0, sample.timestamp, sample.value});
+Slot Replay::SlotFor(uint64_t reference, Timestamp timestamp) {
+  if (timestamp < foreign_min_time_ && !transactions_.marker()) {
+    ++result_->samples_in_blocks;
+    return kNoSlot;
   }
-  flush();
+  const Slot slot = loader_.Find(reference);
+  if (slot == kNoSlot) ++result_->samples_unknown;
+  return slot;
+}
+
+void Replay::ApplySamples(const wal::LogRecord& record) {
+  for (const wal::RefSample& sample : record.samples) {
+    const Slot slot = SlotFor(sample.ref, sample.timestamp);
+    if (slot == kNoSlot) continue;
+    workers_->Append(slot, sample.timestamp, sample.value, sample.start_timestamp);
+  }
+}
+
+absl::Status Replay::ApplyHistograms(std::string_view record) {
+  NARTHEX_RETURN_IF_ERROR(
+      wal::DecodeHistograms(record, &histograms_, &result_->histograms_unreadable));
+  for (wal::RefHistogram& sample : histograms_) {
+    const Slot slot = SlotFor(sample.ref, sample.timestamp);
+    if (slot == kNoSlot) continue;
+    if (!Validate(sample.histogram).ok()) {
+      ++result_->histograms_unreadable;
+      continue;
+    }
+    workers_->Append(slot, sample.timestamp, std::move(sample.histogram), sample.start_timestamp);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replay::ApplyFloatHistograms(std::string_view record) {
+  NARTHEX_RETURN_IF_ERROR(
+      wal::DecodeFloatHistograms(record, &float_histograms_, &result_->histograms_unreadable));
+  for (wal::RefFloatHistogram& sample : float_histograms_) {
+    const Slot slot = SlotFor(sample.ref, sample.timestamp);
+    if (slot == kNoSlot) continue;
+    if (!Validate(sample.histogram).ok()) {
+      ++result_->histograms_unreadable;
+      continue;
+    }
+    workers_->Append(slot, sample.timestamp, std::move(sample.histogram), sample.start_timestamp);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replay::ApplyTombstones(std::string_view record) {
+  NARTHEX_RETURN_IF_ERROR(wal::DecodeTombstones(record, &tombstones_));
+  workers_->Settle();  // What comes later into the interval stays.
+  for (const wal::Tombstone& tombstone : tombstones_) {
+    const Slot slot = loader_.Find(tombstone.ref);
+    if (slot == kNoSlot) {
+      ++result_->others_unknown;
+      continue;
+    }
+    loader_.AddDeleted(slot, tombstone.min_time, tombstone.max_time);
+    ++result_->tombstones;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replay::ApplyExemplars(std::string_view record) {
+  NARTHEX_RETURN_IF_ERROR(wal::DecodeExemplars(record, &exemplars_));
+  for (const wal::RefExemplar& exemplar : exemplars_.entries) {
+    const Slot slot = loader_.Find(exemplar.ref);
+    if (slot == kNoSlot) {
+      ++result_->others_unknown;
+      continue;
+    }
+    loader_.AddExemplar(slot, exemplar.timestamp, exemplar.value, exemplar.labels);
+    ++result_->exemplars;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replay::ApplyMetadata(std::string_view record) {
+  NARTHEX_RETURN_IF_ERROR(wal::DecodeMetadata(record, &metadata_));
+  for (const wal::RefMetadata& entry : metadata_) {
+    const Slot slot = loader_.Find(entry.ref);
+    if (slot == kNoSlot) {
+      ++result_->others_unknown;
+      continue;
+    }
+    loader_.SetMetadata(slot, entry.type, entry.help, entry.unit);
+    ++result_->metadata;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replay::ApplyTruncation(std::string_view record) {
+  wal::Truncation truncation;
+  NARTHEX_RETURN_IF_ERROR(wal::DecodeTruncation(record, &truncation));
+  if (truncation_ == truncation) return absl::OkStatus();  // Said again.
+  truncation_ = truncation;
+  workers_->Settle();
+  loader_.TruncateBefore(truncation.min_time, found_end_);
   return absl::OkStatus();
 }
 

@@ -25,6 +25,8 @@ bool AllZero(std::string_view bytes) {
 SegmentReader::Step SegmentReader::Damage(std::string_view what, bool torn) {
   status_ = DataLoss("offset ", fragment_offset_, ": ", what);
   torn_ = torn;
+  // Where the length of a fragment cannot be trusted the next page begins anew.
+  resume_offset_ = fragment_offset_ - fragment_offset_ % kPageSize + kPageSize;
   return Step::kDamage;
 }
 
@@ -55,7 +57,10 @@ SegmentReader::Step SegmentReader::NextFragment(Fragment* fragment) {
     fragment->head = head;
     fragment->data = page.substr(kFragmentHeaderSize, length);
     if (Crc32c(fragment->data) != LoadBig<uint32_t>(page.data() + 3)) {
-      return Damage("checksum mismatch");
+      Damage("checksum mismatch");
+      // More often data is damaged than its length.
+      resume_offset_ = position_ + kFragmentHeaderSize + length;
+      return Step::kDamage;
     }
     position_ += kFragmentHeaderSize + length;
     return Step::kFragment;
@@ -73,7 +78,9 @@ SegmentReader::Step SegmentReader::ReadRecord(uint8_t* head, std::string_view* d
     const FragmentType type = TypeOf(fragment.head);
     const bool starts = type == FragmentType::kFull || type == FragmentType::kFirst;
     if (starts == open) {
-      return Damage(open ? "a record starts within another" : "a record without its start");
+      Damage(open ? "a record starts within another" : "a record without its start");
+      resume_offset_ = open ? fragment_offset_ : position_;
+      return Step::kDamage;
     }
     if (starts) record_offset_ = fragment_offset_;
     *head = fragment.head;
@@ -125,6 +132,7 @@ bool SegmentReader::Next() {
   record_ = uncompressed_;
   if (status.ok()) return true;
   Damage(Message(status));
+  resume_offset_ = position_;
   record_offset_ = good_bytes_;
   return false;
 }

@@ -39,6 +39,9 @@ class SegmentReader {
 
   // OK at a clean end. DataLoss with the cause and its offset otherwise.
   const absl::Status& status() const { return status_; }
+  // Behind damage: where another reader may look for whole records again, and miss as little as can
+  // be; what it finds first may be the rest of a record that began before.
+  uint64_t resume_offset() const { return resume_offset_; }
   // The segment ends within a record: what a crash leaves at the end of a log.
   bool torn() const { return torn_; }
 
@@ -58,6 +61,7 @@ class SegmentReader {
   size_t position_ = 0;
   size_t fragment_offset_ = 0;
   uint64_t record_offset_ = 0;
+  uint64_t resume_offset_ = 0;
   size_t good_bytes_ = 0;  // Before the current record.
   std::string_view record_;
   Compression compression_ = Compression::kNone;
