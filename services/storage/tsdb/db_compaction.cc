@@ -127,8 +127,9 @@ absl::Status Db::CompactLocked(const Pace& pace) {
       const Timestamp begin = AlignDown(min_time, range_ms);
       // Of what is older than the last truncation some went to blocks already, so the next one must
       // not go back behind it.
-      const Timestamp end =
-          std::max(begin + range_ms, AlignDown(head_.truncated_before(), range_ms));
+      const Timestamp truncated = head_.truncated_before();
+      Timestamp end = begin + range_ms;
+      if (end < truncated) end = AlignDown(truncated - 1, range_ms) + range_ms;
       if (end + range_ms / 2 >= max_time) break;
       NARTHEX_RETURN_IF_ERROR(CompactHeadLocked(begin, end, pace));
       if (head_.min_time() < end) break;  // Nothing would change.
