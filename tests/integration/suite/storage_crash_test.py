@@ -173,7 +173,7 @@ def full_disk():
 
             def read_only():
                 _, text = fetch(stack.url("storage") + "/metrics")
-                return any(line.startswith("narthex_storage_read_only") and line.endswith(" 1") for line in text.splitlines())
+                return any(line.startswith("narthex_storage_state{") and "read_only" in line and line.endswith(" 1") for line in text.splitlines())
             wait_for("the read-only state", read_only, 60)
             status, text = remote.write(stack.url("storage"), remote.series({"__name__": "probe"}, remote.sample(int(time.time() * 1000), 1.0)))
             assert status == 503, f"a write to a full disk: {status} {text[:200]}"
