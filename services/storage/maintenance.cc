@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/base/clock.h"
@@ -64,17 +65,31 @@ void Maintenance::Run() {
 
 void Maintenance::RunCompactions() {
   LowerThreadPriority();
-  while (!stop_.WaitFor(options_.compaction_interval)) Compact();
+  constexpr absl::Duration kLook = absl::Seconds(1);
+  absl::Duration compacted = RealClock()->Monotonic();
+  Timestamp newest = kMinTimestamp;  // Of the head, at that time.
+  while (!stop_.WaitFor(std::min(kLook, options_.compaction_interval))) {
+    // Between the regular times only for what has come since: what failed, or is not to be had yet,
+    // waits for its minute.
+    const Timestamp newest_now = options_.db->head().max_time();
+    const bool due = newest_now > newest && options_.db->HeadDue();
+    const bool regular = RealClock()->Monotonic() - compacted >= options_.compaction_interval;
+    if (!due && !regular) continue;
+    newest = Compact().ok() ? newest_now : kMaxTimestamp;
+    compacted = RealClock()->Monotonic();
+  }
 }
 
-void Maintenance::Compact() {
+absl::Status Maintenance::Compact() {
   piece_began_ = RealClock()->Monotonic();
   const absl::Status status = options_.db->Compact([this] { return Yield(); });
-  if (absl::IsCancelled(status)) return;
+  if (absl::IsCancelled(status)) return status;
   const absl::StatusCode before = std::exchange(compaction_error_, status.code());
-  if (status.ok() || before == status.code()) return;
-  options_.logger.Error("the background work failed; it is tried again every minute",
-                        {{"err", status}});
+  if (!status.ok() && before != status.code()) {
+    options_.logger.Error("the background work failed; it is tried again every minute",
+                          {{"err", status}});
+  }
+  return status;
 }
 
 absl::Status Maintenance::Yield() {

@@ -14,12 +14,13 @@
 namespace narthex::storage_service {
 
 // The background work of a database, on two threads. One replays the log, then syncs it at least
-// once a second and looks at the disk. The other has everything that may take long: once a minute
-// it compacts, applies the retention and shortens the log, at a low priority and in small pieces
-// between which it lets ingestion go first.
+// once a second and looks at the disk. The other has everything that may take long: once a minute,
+// and as soon as the head has a block's worth, it compacts, applies the retention and shortens the
+// log, at a low priority and in small pieces between which it lets ingestion go first.
 //
 // Start() begins, Stop() (or the destructor) ends within the sync and the piece in progress, syncs
-// once more, and writes the snapshot that the next start begins with. Thread safety: Start() and Stop() by one thread.
+// once more, and writes the snapshot that the next start begins with. Thread safety: Start() and
+// Stop() by one thread.
 class Maintenance {
  public:
   struct Options {
@@ -43,7 +44,7 @@ class Maintenance {
   void Sync();
   void RunCompactions();
   void SnapshotHead();
-  void Compact();
+  absl::Status Compact();
   // Called between pieces of a compaction.
   absl::Status Yield();
 

@@ -137,6 +137,11 @@ class Db {
   absl::Status ReloadBlocks();
   // Somebody waits for the background work to end; it should not dawdle.
   bool work_is_waited_for() const { return waiting_.load(std::memory_order_relaxed) > 0; }
+  // Whether a Compact() would cut a block from the head now. Waits for the work in progress.
+  bool HeadDue() const {
+    MutexLock work(&work_mu_);
+    return HeadDueLocked();
+  }
   // New settings hold from the next piece of work on.
   void Apply(const DbSettings& settings);
   DbSettings settings() const;
@@ -236,7 +241,7 @@ class Db {
 
   std::atomic<int> waiting_{0};  // For work_mu_, of those who were asked by an administrator.
   // Held for the whole of a piece of background or administrative work.
-  Mutex work_mu_;
+  mutable Mutex work_mu_;
   Compactor compactor_ ABSL_GUARDED_BY(work_mu_);
   // A part of the head that is in a block and still to be truncated away, because readers needed
   // it.

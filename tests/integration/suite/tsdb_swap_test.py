@@ -217,7 +217,7 @@ class Prometheus:
 
     def complaints(self):
         with open(self.log, errors="replace") as f:
-            return [line for line in f if any(w in line.lower() for w in ("corrupt", "repair", "unknown series", "level=error", "level=warn", "err="))
+            return [line for line in f if any(w in line.lower() for w in ("corrupt", "unknown series", "level=error", "level=warn", "err="))
                     and "Overlapping blocks found" not in line]
 
 
