@@ -1,5 +1,8 @@
-// Blocks: a million series written, opened, selected and read. Options: --series=N. The block lies in
-// a temporary folder; its bytes are in the page cache when they are read.
+// Blocks: a million series written, opened, selected and read. Options: --series=N. The block lies
+// in a temporary folder; its bytes are in the page cache when they are read.
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -57,11 +60,16 @@ void WriteBlock(const std::string& parent, uint64_t series, std::string* ulid) {
     const std::string job = StrCat("job-", instance % 40);
     const std::string zone = StrCat("zone-", instance % 3);
     const std::string pod = StrCat("pod-", Digits(instance * 7919 % 100'000, 5));
-    const std::vector<LabelView> labels = {
-        {"__name__", name}, {"cluster", "production-1"}, {"code", metric % 2 == 0 ? "200" : "500"},
-        {"env", "prod"},    {"instance", host},          {"job", job},
-        {"method", "GET"},  {"pod", pod},                {"team", zone},
-        {"zone", zone}};
+    const std::vector<LabelView> labels = {{"__name__", name},
+                                           {"cluster", "production-1"},
+                                           {"code", metric % 2 == 0 ? "200" : "500"},
+                                           {"env", "prod"},
+                                           {"instance", host},
+                                           {"job", job},
+                                           {"method", "GET"},
+                                           {"pod", pod},
+                                           {"team", zone},
+                                           {"zone", zone}};
     NARTHEX_CHECK((*writer)->Add(labels, {&chunk, 1}).ok());
   }
   const double added = Seconds();
@@ -71,6 +79,9 @@ void WriteBlock(const std::string& parent, uint64_t series, std::string* ulid) {
               (Seconds() - start) * 1e6 / static_cast<double>(series),
               (added - start) * 1e6 / static_cast<double>(series),
               (Seconds() - added) * 1e6 / static_cast<double>(series));
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  std::printf("write: %ld MiB resident at most\n", usage.ru_maxrss / 1024);
   *ulid = meta->ulid;
 }
 
@@ -125,8 +136,8 @@ void Main(uint64_t series) {
   const Matcher name = Matcher::Equal("__name__", "http_request_duration_0001");
   const std::vector<Matcher> one = {name, Matcher::Equal("job", "job-7"),
                                     Matcher::Equal("instance", "host-00047.example.org:9100")};
-  const std::vector<Matcher> regex = {
-      name, Make(MatchType::kRegex, "instance", "host-.*7[.]example.*")};
+  const std::vector<Matcher> regex = {name,
+                                      Make(MatchType::kRegex, "instance", "host-.*7[.]example.*")};
   const std::vector<Matcher> prefix = {Make(MatchType::kRegex, "instance", "host-012.*")};
   const std::vector<Matcher> alternation = {
       name, Make(MatchType::kRegex, "instance",

@@ -16,8 +16,9 @@
 
 // The index (format.md): header, symbols, series, postings, table of postings, contents.
 //
-// A waiting series, in the file beside: uv labels, each: uv number of the name, uv number of the
-// value (both of `texts`, in order of appearance); uv size, then the chunks as the index has them.
+// A waiting series, in the file beside: uv size of what follows; uv labels, each: uv number of the
+// name, uv number of the value (both of `texts`, in order of appearance); then the chunks as the
+// index has them.
 namespace narthex::index {
 namespace {
 
@@ -107,30 +108,67 @@ struct NumberedLabel {
   uint32_t value = 0;
 };
 
-// Walks the waiting series.
+// Walks the waiting series, a piece of the file at a time: mapped, all of it would count as memory
+// of this process.
 class WaitingSeries {
  public:
-  explicit WaitingSeries(std::string_view bytes) : reader_(bytes) {}
-  // False at the end. Our own bytes of a moment ago: that they are whole is checked all the same.
-  bool Next() {
-    if (reader_.done()) return false;
+  // `texts` is how many there are; `names` how many of those may be names.
+  WaitingSeries(const io::RandomAccessFile* file, size_t piece, size_t names, size_t texts)
+      : file_(file), piece_(piece), names_(names), texts_(texts) {}
+
+  // False at the end. These are our own bytes of a moment ago, but a disk lies between.
+  absl::StatusOr<bool> Next() {
+    if (rest_.size() < kUvarintBytesMax) NARTHEX_RETURN_IF_ERROR(Fill(piece_));
+    if (rest_.empty()) return false;
+    ByteReader reader(rest_);
+    uint64_t size;
+    if (!reader.ReadUvarint(&size)) return Damaged();
+    if (reader.remaining() < size) {
+      NARTHEX_RETURN_IF_ERROR(Fill(std::max<size_t>(piece_, reader.offset() + size)));
+      reader = ByteReader(rest_);
+      reader.ReadUvarint(&size);
+    }
+    std::string_view record;
     uint64_t count;
-    NARTHEX_CHECK(reader_.ReadUvarint(&count) && count <= reader_.remaining());
+    if (!reader.ReadBytes(static_cast<size_t>(size), &record)) return Damaged();
+    rest_ = reader.rest();
+    ByteReader fields(record);
+    if (!fields.ReadUvarint(&count) || count > fields.remaining()) return Damaged();
     labels_.resize(static_cast<size_t>(count));
     for (NumberedLabel& label : labels_) {
       uint64_t name;
       uint64_t value;
-      NARTHEX_CHECK(reader_.ReadUvarint(&name) && reader_.ReadUvarint(&value));
+      if (!fields.ReadUvarint(&name) || !fields.ReadUvarint(&value) || name >= names_ ||
+          value >= texts_) {
+        return Damaged();
+      }
       label = {static_cast<uint32_t>(name), static_cast<uint32_t>(value)};
     }
-    NARTHEX_CHECK(reader_.ReadLengthPrefixed(&chunks_));
+    chunks_ = fields.rest();
     return true;
   }
   const std::vector<NumberedLabel>& labels() const { return labels_; }
   std::string_view chunks() const { return chunks_; }
 
  private:
-  ByteReader reader_;
+  static absl::Status Damaged() { return DataLoss("index: the waiting series are damaged"); }
+
+  // Makes rest_ `size` bytes long, or as long as the file lasts.
+  absl::Status Fill(size_t size) {
+    const uint64_t offset = read_ - rest_.size();
+    NARTHEX_RETURN_IF_ERROR(file_->Read(offset, size, &buffer_));
+    read_ = offset + buffer_.size();
+    rest_ = buffer_;
+    return absl::OkStatus();
+  }
+
+  const io::RandomAccessFile* const file_;
+  const size_t piece_;
+  const size_t names_;
+  const size_t texts_;
+  std::string buffer_;
+  std::string_view rest_;  // Of the buffer.
+  uint64_t read_ = 0;      // Where the buffer ends in the file.
   std::vector<NumberedLabel> labels_;
   std::string_view chunks_;
 };
@@ -203,12 +241,12 @@ struct Writer::Rep {
 
   std::unique_ptr<Output> out;
   std::unique_ptr<Output> waiting;
-  std::unique_ptr<io::MappedFile> waiting_file;  // In Finish().
+  std::unique_ptr<io::RandomAccessFile> waiting_file;  // In Finish().
   SymbolTable texts;
   std::vector<uint64_t> name_postings;  // By number of the text; shorter than `texts`.
   std::vector<NumberedLabel> last;      // The series before.
   std::string scratch;
-  std::string chunk_scratch;
+  std::string record;
   uint64_t series = 0;
   absl::Status broken;  // First failure; returned by every later call.
 
@@ -303,17 +341,17 @@ absl::Status Writer::Add(std::span<const LabelView> labels, std::span<const Chun
   rep_->broken = rep_->CheckOrder(labels, chunks);
   NARTHEX_RETURN_IF_ERROR(rep_->broken);
   rep_->Number(labels);
-  std::string& scratch = rep_->scratch;
-  scratch.clear();
-  AppendUvarint(&scratch, labels.size());
+  std::string& record = rep_->record;
+  record.clear();
+  AppendUvarint(&record, labels.size());
   for (const NumberedLabel& label : rep_->last) {
-    AppendUvarint(&scratch, label.name);
-    AppendUvarint(&scratch, label.value);
+    AppendUvarint(&record, label.name);
+    AppendUvarint(&record, label.value);
   }
-  rep_->chunk_scratch.clear();
-  EncodeChunks(chunks, &rep_->chunk_scratch);
-  AppendLengthPrefixed(&scratch, rep_->chunk_scratch);
-  rep_->broken = rep_->waiting->Append(scratch);
+  EncodeChunks(chunks, &record);
+  rep_->scratch.clear();
+  AppendLengthPrefixed(&rep_->scratch, record);
+  rep_->broken = rep_->waiting->Append(rep_->scratch);
   if (rep_->broken.ok()) ++rep_->series;
   return rep_->broken;
 }
@@ -329,10 +367,11 @@ absl::Status Writer::Finish(const Pace& pace) {
 absl::Status Writer::Rep::WriteAll(const Pace& pace) {
   NARTHEX_RETURN_IF_ERROR(waiting->Flush());
   NARTHEX_RETURN_IF_ERROR(waiting->Close());
-  NARTHEX_ASSIGN_OR_RETURN(waiting_file, fs->Map(waiting_path));
+  NARTHEX_ASSIGN_OR_RETURN(waiting_file, fs->OpenRead(waiting_path));
   RankTexts();
   NARTHEX_RETURN_IF_ERROR(WriteSymbols());
   NARTHEX_RETURN_IF_ERROR(WriteSeries(pace));
+  if (series_places.size() != series) return DataLoss("index: waiting series are missing");
   NARTHEX_RETURN_IF_ERROR(WritePostings(pace));
   NARTHEX_RETURN_IF_ERROR(WriteTable(pace));
   NARTHEX_RETURN_IF_ERROR(WriteContents());
@@ -385,10 +424,13 @@ absl::Status Writer::Rep::WriteSymbols() {
 absl::Status Writer::Rep::WriteSeries(const Pace& pace) {
   series_start = out->position();
   series_places.reserve(static_cast<size_t>(series));
-  WaitingSeries waiting_series(waiting_file->bytes());
+  WaitingSeries waiting_series(waiting_file.get(), options.buffer_size_bytes, name_postings.size(),
+                               texts.size());
   std::string body;
   std::string entry;
-  while (waiting_series.Next()) {
+  while (true) {
+    NARTHEX_ASSIGN_OR_RETURN(const bool more, waiting_series.Next());
+    if (!more) break;
     NARTHEX_RETURN_IF_ERROR(out->Pad(kSeriesAlignment));
     if (out->position() >= kFileSizeMax) {
       return ResourceExhausted("index: more than 64 GiB of series");
@@ -443,12 +485,15 @@ absl::Status Writer::Rep::WriteNames(std::span<const uint32_t> names, const Pace
     places[names[i]] = i;
     collected[i].reserve(static_cast<size_t>(name_postings[names[i]]));
   }
-  WaitingSeries waiting_series(waiting_file->bytes());
-  for (size_t i = 0; waiting_series.Next(); ++i) {
+  WaitingSeries waiting_series(waiting_file.get(), options.buffer_size_bytes, name_postings.size(),
+                               texts.size());
+  for (const uint32_t series_place : series_places) {
+    NARTHEX_ASSIGN_OR_RETURN(const bool more, waiting_series.Next());
+    if (!more) return DataLoss("index: waiting series are missing");
     for (const NumberedLabel& label : waiting_series.labels()) {
       const uint32_t place = places[label.name];
       if (place == kNotNow) continue;
-      collected[place].push_back(RankedPosting{ranks[label.value]} << 32 | series_places[i]);
+      collected[place].push_back(RankedPosting{ranks[label.value]} << 32 | series_place);
     }
   }
   std::vector<RankedPosting> sort_scratch;

@@ -19,7 +19,7 @@ namespace narthex::index {
 struct WriterOptions {
   // How many postings are collected in memory at a time (8 bytes each); label names beyond that are
   // done in further passes over the series.
-  size_t postings_batch = size_t{4} << 20;
+  size_t postings_batch = size_t{2} << 20;
   size_t buffer_size_bytes = size_t{256} << 10;
 };
 
