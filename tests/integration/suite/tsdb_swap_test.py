@@ -33,6 +33,7 @@ class Data:
         self.end = int(time.time() * 1000) // (2 * HOUR) * (2 * HOUR) - 2 * HOUR + 40 * 60 * 1000
         self.start = self.end - HOURS * HOUR
         self.floats = {}  # labels as sorted tuple -> {time: value}
+        self.histograms = {"swap_histogram": [], "swap_float_histogram": []}
         self.batches = []
         times = list(range(self.start + 137, self.end, STEP))
         counters = [0.0] * 12
@@ -52,10 +53,10 @@ class Data:
             # A new series every few minutes: churn.
             parts.append(self.float({"__name__": "swap_churn", "pod": f"p{n // 20}"}, t, float(n)))
             counts = [n + 1, 2 * n + 3, n // 2]
-            parts.append(remote.series({"__name__": "swap_histogram", "job": "a"},
-                                       remote.histogram(t, 1, [(0, 2), (3, 1)], counts, n * 1.5, zero=n)))
-            parts.append(remote.series({"__name__": "swap_float_histogram", "job": "a"},
-                                       remote.histogram(t, 0, [(-2, 3)], [c + 0.5 for c in counts], n * 2.5, integer=False)))
+            for name, sent in (("swap_histogram", remote.histogram(t, 1, [(0, 2), (3, 1)], counts, n * 1.5 + 1, zero=n + 1)),
+                               ("swap_float_histogram", remote.histogram(t, -1, [(-2, 3)], [c + 0.5 for c in counts], n * 2.5 + 1, integer=False))):
+                self.histograms[name].append(sent)
+                parts.append(remote.series({"__name__": name, "job": "a"}, sent))
             self.batches.append(parts)
         # Late by half an hour to an hour and a half; sent after the batch at the same place.
         self.late = {}
@@ -87,9 +88,9 @@ INSTANT = [
     "swap_total", "sum(swap_total)", "rate(swap_total[{r}])", "sum by (i) (increase(swap_total[{r}]))", "swap_gauge", "avg_over_time(swap_gauge[{r}])",
     "max_over_time(swap_gauge[{r}])", "count_over_time(swap_gauge[{r}])", "swap_gauge{zone='ü'}", "swap_gauge{room=~'r[1-3]',zone!='x'}",
     "swap_comes_and_goes", "count_over_time(swap_comes_and_goes[{r}])", "count(swap_churn)", "swap_constant", "sum_over_time(swap_constant[{r}])",
-    "swap_only_late", "count_over_time(swap_only_late[{r}])", "swap_total{i='3'} offset 1h", "count({__name__=~'swap_.*'}) by (__name__)",
+    "swap_only_late", "count_over_time(swap_only_late[{r}])", "swap_total{i='3'} offset 1h", "count({__name__=~'swap_.*',__name__!~'.*histogram'}) by (__name__)",
     "stddev_over_time(swap_gauge[{r}])", "quantile_over_time(0.9, swap_gauge[{r}])", "changes(swap_gauge[{r}])", "resets(swap_total[{r}])",
-    "topk(3, swap_total)", "absent(swap_nope)", "deriv(swap_gauge[{r}])",
+    "topk(3, swap_gauge)", "absent(swap_nope)", "deriv(swap_gauge[{r}])",
 ]
 RANGE = ["swap_total", "sum(rate(swap_total[{r}]))", "swap_gauge", "swap_comes_and_goes", "count(swap_churn)", "max_over_time(swap_gauge[{r}])",
          "swap_only_late", "sum(swap_constant)"]
@@ -142,22 +143,38 @@ def compare(ours, storage, theirs, data):
         moment = (data.end - back * HOUR) / 1000 + 0.319
         for query in INSTANT:
             check("query", query=query.replace("{r}", "1213123ms"), time=f"{moment:.3f}")
+    # From a place where every series has begun: 3.x extrapolates to the zero of a young counter in another way than 2.42.
     for query in RANGE:
-        check("query_range", query=query.replace("{r}", "613123ms"), start=f"{data.start / 1000 - 60.2:.3f}",
+        begin = data.start / 1000 + (900 if "rate(" in query else -60.2)
+        check("query_range", query=query.replace("{r}", "613123ms"), start=f"{begin:.3f}",
               end=f"{data.end / 1000 + 60:.3f}", step="97.3")
-    window = {"start": f"{data.start / 1000 - 3600:.3f}", "end": f"{data.end / 1000 + 3600:.3f}"}
+    window = {"start": f"{data.start / 1000 - 3600:.3f}", "end": f"{time.time() + 60:.3f}"}
     check("labels", **window)
     for name in ("__name__", "room", "pod", "zone", "nope"):
         check(f"label/{name}/values", **window)
     check("label/room/values", **window, **{"match[]": "swap_gauge{zone='x'}"})
     check("series", **window, **{"match[]": "{__name__=~'swap_gauge|swap_total'}"})
-    # Remote read gives every sample, histograms too, without a query engine: the bytes must be the same.
-    for name in ("swap_histogram", "swap_float_histogram", "swap_total", "swap_gauge", "swap_comes_and_goes", "swap_only_late"):
+    # Remote read gives every sample without a query engine: the bytes must be the same. (2.42 leaves histograms out of
+    # it, and answers series of which all samples are deleted without samples.)
+    def series_with_samples(body):
+        return [series for _, result in remote.fields(body) for _, series in remote.fields(result) if any(n == 2 for n, _ in remote.fields(series))]
+
+    for name in ("swap_total", "swap_gauge", "swap_comes_and_goes", "swap_only_late"):
         asked += 1
         matchers = [(0, "__name__", name)]
         a, b = (read_remote(base, matchers, data.start - HOUR, data.end + HOUR, False) for base in (storage, theirs))
-        if remote.fields(a) != remote.fields(b):
+        if series_with_samples(a) != series_with_samples(b):
             differences.append(f"remote read of {name}: {len(a)} bytes, theirs {len(b)}; they differ")
+    # Histograms come back field by field as they were sent; a hint on resets may join them.
+    for name, sent in data.histograms.items():
+        asked += 1
+        answer = remote.fields(read_remote(storage, [(0, "__name__", name)], data.start - HOUR, data.end + HOUR, False))
+        found = [dict(f for f in remote.fields(value) if f[0] != 14)
+                 for _, result in answer for _, series in remote.fields(result) for number, value in remote.fields(series) if number == 4]
+        want = [dict(remote.fields(remote.fields(histogram)[0][1])) for histogram in sent]
+        if found != want:
+            differences.append(f"{name}: {len(found)} histograms of {len(want)}; the first that differs: "
+                               f"{next(((a, b) for a, b in zip(found, want) if a != b), None)}")
     return asked, differences
 
 
@@ -290,8 +307,9 @@ def ours_to_theirs(sig):
         finally:
             theirs.process.kill(signal.SIGTERM)
         listed = promtool("list", copy)
-        assert all(block in listed for block in blocks_of(path)), listed
-        assert "Total Series" in promtool("analyze", copy)
+        assert all(block in listed for block in blocks_of(copy)), listed
+        analyzed = promtool("analyze", copy)
+        assert "Highest cardinality labels:" in analyzed, analyzed[:500]
         dumped = promtool("dump", "--match={__name__='swap_total',i='1'}", copy).count("swap_total")
         assert dumped == len(data.times), f"promtool dump: {dumped} of {len(data.times)}"
 
