@@ -1,6 +1,7 @@
 // The database as a program, for the interop test:
 //   interop_tool write DIR MINUTES   writes a log of many kinds of series that ends now
-//   interop_tool dump DIR            prints every sample: labels, timestamp, value
+//   interop_tool checkpoint DIR      shortens the log to a checkpoint and what follows, and keeps
+//   all interop_tool dump DIR            prints every sample: labels, timestamp, value
 #include <sys/types.h>
 
 #include <cstdio>
@@ -12,8 +13,10 @@
 #include "lib/base/float_format.h"
 #include "lib/base/strings.h"
 #include "lib/model/stale.h"
+#include "services/storage/tsdb/checkpoint.h"
 #include "services/storage/tsdb/db.h"
 #include "services/storage/tsdb/querier.h"
+#include "services/storage/tsdb/wal/segments.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -84,6 +87,20 @@ void Write(const std::string& path, int minutes) {
   NARTHEX_CHECK_OK(db->Sync());
 }
 
+void Checkpoint(const std::string& path) {
+  const std::string log = io::JoinPath(path, "wal");
+  const auto segments = wal::ListSegments(io::PosixFileSystem(), log);
+  NARTHEX_CHECK_OK(segments.status());
+  NARTHEX_CHECK(segments->size() >= 2);
+  CheckpointOptions options;
+  options.fs = io::PosixFileSystem();
+  options.log_directory = log;
+  options.last_segment = (*segments)[(segments->size() - 1) / 2].number;
+  options.keep_series = [](uint64_t) { return true; };
+  NARTHEX_CHECK_OK(WriteCheckpoint(options).status());
+  NARTHEX_CHECK_OK(DeleteCoveredSegments(io::PosixFileSystem(), log));
+}
+
 std::string ValueText(double value) {
   if (IsStale(value)) return "stale";
   if (value != value) return "NaN";
@@ -122,10 +139,12 @@ int main(int argc, char** argv) {
   int64_t minutes;
   if (command == "write" && argc == 4 && narthex::ParseInt64(argv[3], &minutes)) {
     narthex::tsdb::Write(argv[2], static_cast<int>(minutes));
+  } else if (command == "checkpoint") {
+    narthex::tsdb::Checkpoint(argv[2]);
   } else if (command == "dump") {
     narthex::tsdb::Dump(argv[2]);
   } else {
-    std::fprintf(stderr, "usage: interop_tool write DIR MINUTES | dump DIR\n");
+    std::fprintf(stderr, "usage: interop_tool write DIR MINUTES | checkpoint DIR | dump DIR\n");
     return 1;
   }
   return 0;

@@ -172,6 +172,42 @@ def prometheus_answers_from_our_log(directory):
         prometheus.process.kill(signal.SIGTERM)
 
 
+@with_directories
+def prometheus_reads_our_checkpoints(directory):
+    """promtool and Prometheus read from our checkpoints, made one of another, what they read from the whole log; so do we"""
+    ours = os.path.join(directory, "ours")
+    tool("write", ours, str(MINUTES))
+    copy_log(ours, os.path.join(directory, "whole"))
+    expected = promtool_dump(os.path.join(directory, "whole"))
+    short = os.path.join(directory, "short")
+    copy_log(ours, short)
+    for _ in range(2):
+        before = len(os.listdir(os.path.join(short, "wal")))
+        tool("checkpoint", short)
+        names = os.listdir(os.path.join(short, "wal"))
+        assert len(names) < before and sum(name.startswith("checkpoint.") for name in names) == 1, names
+    copy_log(short, os.path.join(directory, "copy"))
+    samples = compare(expected, promtool_dump(os.path.join(directory, "copy")))
+    prometheus = Prometheus(os.path.join(directory, "copy"))
+    try:
+        prometheus.check_log()
+        end_ms = max(max(times) for times in expected.values()) + 500
+        theirs = {text_of(r["metric"]): {round(t * 1000): v for t, v in r["values"]}
+                  for r in fetch_json(prometheus.port, "query", query='{__name__=~".+"}[2h]', time=f"{end_ms / 1000:.3f}")}
+        mine = {}
+        for labels, values in dump(short).items():
+            kept = {t: v for t, v in values.items() if v != "stale"}
+            if kept:
+                mine[labels] = kept
+        samples += compare(mine, theirs)
+        # And goes on behind them: its own checkpoint takes ours for an input.
+        prometheus.process.kill(signal.SIGTERM)
+        compare(dump(os.path.join(directory, "copy")), expected)
+        print(f"     {samples} samples compared")
+    finally:
+        prometheus.process.kill(signal.SIGTERM)
+
+
 SELF_SCRAPE = "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\nscrape_configs:\n" \
               "  - {job_name: self, static_configs: [{targets: ['127.0.0.1:PORT']}]}\n"
 
@@ -222,4 +258,5 @@ def a_folder_goes_from_hand_to_hand(directory):
 
 
 if __name__ == "__main__":
-    run_cases([promtool_reads_our_log, prometheus_answers_from_our_log, we_read_their_log, a_folder_goes_from_hand_to_hand])
+    run_cases([promtool_reads_our_log, prometheus_answers_from_our_log, prometheus_reads_our_checkpoints, we_read_their_log,
+               a_folder_goes_from_hand_to_hand])
