@@ -221,6 +221,11 @@ def blocks_of(path):
     return sorted(name for name in os.listdir(path) if os.path.exists(os.path.join(path, name, "meta.json")))
 
 
+def meta_of(path, block):
+    with open(os.path.join(path, block, "meta.json")) as f:
+        return json.load(f)
+
+
 class Prometheus:
     def __init__(self, stack, path, *flags):
         self.port = free_port()
@@ -289,6 +294,15 @@ def ours_to_theirs(sig):
             assert len(acknowledged) > 5, "too few writes"
         copy = stack.path("theirs")
         shutil.copytree(path, copy, ignore=shutil.ignore_patterns("lock"))
+        listed = promtool("list", copy)
+        assert all(block in listed for block in blocks_of(copy)), listed
+        analyzed = promtool("analyze", copy)
+        assert "Highest cardinality labels:" in analyzed, analyzed[:500]
+        # Up to the end of the blocks: behind those, promtool 2.42 misses what lies in the head beside a block of late samples.
+        end = max(meta["maxTime"] for meta in (meta_of(copy, block) for block in blocks_of(copy)) if "hints" not in meta["compaction"])
+        dumped = promtool("dump", "--match={__name__='swap_total',i='1'}", f"--max-time={end - 1}", copy).count("swap_total")
+        want = sum(t < end for t in data.times)
+        assert dumped == want > 500, f"promtool dump: {dumped} of {want}"
         stack.start("storage")
         theirs = Prometheus(stack, copy)
         try:
@@ -306,12 +320,6 @@ def ours_to_theirs(sig):
             assert asked > 140 and not differences, "\n".join(differences[:8])
         finally:
             theirs.process.kill(signal.SIGTERM)
-        listed = promtool("list", copy)
-        assert all(block in listed for block in blocks_of(copy)), listed
-        analyzed = promtool("analyze", copy)
-        assert "Highest cardinality labels:" in analyzed, analyzed[:500]
-        dumped = promtool("dump", "--match={__name__='swap_total',i='1'}", copy).count("swap_total")
-        assert dumped == len(data.times), f"promtool dump: {dumped} of {len(data.times)}"
 
 
 def theirs_to_ours(sig):
