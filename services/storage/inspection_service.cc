@@ -212,7 +212,8 @@ absl::Status Inspection::Status(v1::StatusResponse* response) const {
   v1::ReplayStatus* const replay = response->mutable_replay();
   replay->set_segment_last(progress.segments_total.load());
   replay->set_segment_current(progress.segments_done.load());
-  for (const std::shared_ptr<tsdb::Block>& block : *db_->blocks()) {
+  const std::shared_ptr<const tsdb::BlockList> blocks = db_->blocks();
+  for (const std::shared_ptr<tsdb::Block>& block : *blocks) {
     response->add_blocks(tsdb::FormatBlockMeta(block->meta()));
   }
   if (options_.retention_text) response->set_retention(options_.retention_text());

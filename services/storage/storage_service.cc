@@ -405,7 +405,8 @@ class StorageService::Rep : public v1::Storage::Service {
     const absl::Status ready = db_->CheckReady();
     if (ready.ok() || !db_->CheckReadable().ok()) return ready;
     Timestamp covered = kMinTimestamp;
-    for (const std::shared_ptr<tsdb::Block>& block : *db_->blocks()) {
+    const std::shared_ptr<const tsdb::BlockList> blocks = db_->blocks();
+    for (const std::shared_ptr<tsdb::Block>& block : *blocks) {
       covered = std::max(covered, block->meta().max_time);
     }
     if (covered == kMinTimestamp) return ready;

@@ -57,7 +57,8 @@ absl::Status BlockStore::RemoveLeftovers() {
 
 absl::StatusOr<std::map<std::string, BlockStore::Candidate>> BlockStore::OpenAll(Changes* changes) {
   std::map<std::string, std::shared_ptr<Block>> open;
-  for (const std::shared_ptr<Block>& block : *list()) open[block->meta().ulid] = block;
+  const std::shared_ptr<const BlockList> before = list();
+  for (const std::shared_ptr<Block>& block : *before) open[block->meta().ulid] = block;
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_->List(directory_));
   std::map<std::string, Candidate> found;
   for (const std::string& name : names) {
@@ -99,6 +100,7 @@ absl::StatusOr<BlockStore::Changes> BlockStore::Reload(const RetentionLimits& li
     }
     if (candidate.fresh) {
       ++changes.loaded;
+      if (name == own_) continue;
       changes.oldest_change = std::min(changes.oldest_change, meta.min_time);
     }
   }
@@ -148,7 +150,8 @@ absl::Status BlockStore::Remove(const std::vector<std::string>& ulids) {
   };
   BlockList kept;
   std::vector<std::string> directories;
-  for (const std::shared_ptr<Block>& block : *list()) {
+  const std::shared_ptr<const BlockList> before = list();
+  for (const std::shared_ptr<Block>& block : *before) {
     if (goes(block)) {
       directories.push_back(block->directory());
     } else {
@@ -182,13 +185,15 @@ std::shared_ptr<const BlockList> BlockStore::list() const {
 
 uint64_t BlockStore::size_bytes() const {
   uint64_t bytes = 0;
-  for (const std::shared_ptr<Block>& block : *list()) bytes += block->size_bytes();
+  const std::shared_ptr<const BlockList> blocks = list();
+  for (const std::shared_ptr<Block>& block : *blocks) bytes += block->size_bytes();
   return bytes;
 }
 
 Timestamp BlockStore::in_order_end() const {
   Timestamp end = kMinTimestamp;
-  for (const std::shared_ptr<Block>& block : *list()) {
+  const std::shared_ptr<const BlockList> blocks = list();
+  for (const std::shared_ptr<Block>& block : *blocks) {
     if (!FromOutOfOrder(block->meta())) end = std::max(end, block->meta().max_time);
   }
   return end;

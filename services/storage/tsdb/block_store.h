@@ -41,7 +41,7 @@ class BlockStore {
     size_t removed = 0;   // From the disk.
     size_t too_old = 0;   // Of the removed ones: for their age.
     size_t too_much = 0;  // For the size of all.
-    // Of what was loaded and is not known to be written by us, and of what vanished.
+    // Of blocks that others brought, and of those that vanished.
     Timestamp oldest_change = kMaxTimestamp;
     // Why blocks could not be opened, by directory.
     std::map<std::string, absl::Status> failed;
@@ -50,6 +50,8 @@ class BlockStore {
   // JudgeRetention(). An error is of the directory itself or of a removal; the list is right even
   // so.
   absl::StatusOr<Changes> Reload(const RetentionLimits& limits, uint64_t other_bytes);
+  // A block that we wrote ourselves: its samples are not new to anybody.
+  void NoteOwn(const std::string& ulid) { own_ = ulid; }
 
   // Takes blocks away that have nothing left, list first.
   absl::Status Remove(const std::vector<std::string>& ulids);
@@ -73,6 +75,7 @@ class BlockStore {
   const std::string directory_;
   const Logger logger_;
 
+  std::string own_;                             // The block that was written last.
   std::map<std::string, absl::Status> failed_;  // At the last reload; what is said once.
 
   mutable Mutex mu_;

@@ -33,6 +33,9 @@ absl::StatusOr<BlockMeta> Compactor::Write(const std::string& directory, Sources
   // Often enough to yield within milliseconds, seldom enough not to be seen in a profile.
   constexpr uint64_t kSeriesPerPace = 256;
   uint64_t series = 0;
+  if (pace) {
+    NARTHEX_RETURN_IF_ERROR(pace());
+  }
   while (true) {
     NARTHEX_ASSIGN_OR_RETURN(const bool more, merged.Next());
     if (!more) break;

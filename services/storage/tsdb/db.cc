@@ -131,10 +131,15 @@ DbSettings Db::settings() const {
 void Db::CheckDisk() {
   const absl::StatusOr<io::DiskSpace> space = fs_->SpaceOf(options_.path);
   if (!space.ok()) return;
+  // Of a small disk a smaller part; and a little more than that before it goes on, so that it does
+  // not go to and fro.
+  constexpr uint64_t kPart = 16;
+  uint64_t reserve = std::min(options_.disk_reserve_bytes, space->total_bytes / kPart);
+  if (state().kind == DbStateKind::kReadOnly) reserve += reserve / 4;
   std::string reason;
-  if (space->free_bytes < options_.disk_reserve_bytes) {
+  if (space->free_bytes < reserve) {
     reason = StrCat("the disk of ", options_.path, " is full: ", space->free_bytes,
-                    " bytes are free, ", options_.disk_reserve_bytes, " are kept in reserve");
+                    " bytes are free, ", reserve, " are kept in reserve");
   }
   bool changed;
   {
@@ -143,7 +148,7 @@ void Db::CheckDisk() {
     read_only_reason_ = reason;
   }
   if (!changed) return;
-  head_.RefuseAppends(reason.empty() ? absl::OkStatus() : ResourceExhausted(reason));
+  head_.RefuseAppends(reason.empty() ? absl::OkStatus() : Unavailable(reason));
   if (reason.empty()) {
     logger_.Info("the disk has space again; samples are accepted");
   } else {

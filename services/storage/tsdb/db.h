@@ -50,7 +50,8 @@ struct DbOptions {
   // The longest block that compaction makes; 0 is 31 days or a tenth of the retention, whichever
   // is less.
   int64_t block_range_max_ms = 0;
-  // With less free than this the disk counts as full: nothing is accepted before the writes fail.
+  // With less free than this (and than a sixteenth of it) the disk counts as full: nothing is
+  // accepted before the writes fail.
   uint64_t disk_reserve_bytes = uint64_t{64} << 20;
   bool lock_directory = true;
   // A crash replays about so much of the log; a snapshot of the head is written then. Zero: never.

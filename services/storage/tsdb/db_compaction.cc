@@ -109,6 +109,11 @@ absl::Status Db::Compact(const Pace& pace) {
     return absl::OkStatus();
   }
   const absl::Status status = CompactLocked(pace);
+  if (absl::IsAborted(status)) {
+    logger_.Info("the rest of the background work waits for the next round",
+                 {{"cause", Message(status)}});
+    return absl::OkStatus();
+  }
   if (!status.ok() && !absl::IsCancelled(status)) {
     counters_.compactions_failed.fetch_add(1, std::memory_order_relaxed);
   }
@@ -266,8 +271,10 @@ absl::Status Db::CompactOutOfOrderLocked(const Pace& pace) {
 }
 
 absl::Status Db::PublishLocked(const std::string& ulid) {
+  store_.NoteOwn(ulid);
   NARTHEX_RETURN_IF_ERROR(ReloadLocked());
-  for (const std::shared_ptr<Block>& block : *store_.list()) {
+  const std::shared_ptr<const BlockList> blocks = store_.list();
+  for (const std::shared_ptr<Block>& block : *blocks) {
     if (block->meta().ulid == ulid) return absl::OkStatus();
   }
   // The retention may have taken it at once; then it is gone from the disk as well.
@@ -284,7 +291,7 @@ absl::Status Db::WaitForReaders(const Pace& pace) {
   for (absl::Duration waited; !gate_.WaitBelow(line, kStep); waited += kStep) {
     NARTHEX_RETURN_IF_ERROR(Paced(pace));
     if (waited >= kPatience) {
-      return Unavailable("queries at work need what is to be truncated; it waits for them");
+      return absl::AbortedError("queries at work need what is to be truncated; it waits for them");
     }
   }
   return absl::OkStatus();

@@ -1,7 +1,12 @@
 // The database as a program, for the interop test:
-//   interop_tool write DIR MINUTES   writes a log of many kinds of series that ends now
-//   interop_tool checkpoint DIR      shortens the log to a checkpoint and what follows, and keeps
-//   all interop_tool dump DIR            prints every sample: labels, timestamp, value
+//   write DIR MINUTES    writes a log of many kinds of series that ends now
+//   checkpoint DIR       shortens the log to a checkpoint and what follows, and keeps all
+//   dump DIR             prints every sample: labels, timestamp, value
+//   compact DIR          does the background work once, and prints how many blocks there are
+//   delete DIR NAME VALUE MIN MAX
+//                        deletes samples of the series with that label
+//   clean DIR            rewrites blocks without what is deleted
+//   snapshot DIR         prints the directory of a snapshot with the head
 #include <sys/types.h>
 
 #include <cstdio>
@@ -131,20 +136,58 @@ void Dump(const std::string& path) {
   NARTHEX_CHECK_OK(set.status());
 }
 
+void Compact(const std::string& path) {
+  const std::unique_ptr<Db> db = OpenDb(path, true);
+  NARTHEX_CHECK_OK(db->Compact());
+  std::printf("%zu\n", db->blocks()->size());
+}
+
+void Delete(const std::string& path, const Matcher& matcher, Timestamp min_time,
+            Timestamp max_time) {
+  const std::unique_ptr<Db> db = OpenDb(path, true);
+  NARTHEX_CHECK_OK(db->Delete(std::span(&matcher, 1), min_time, max_time));
+}
+
+void Clean(const std::string& path) {
+  const std::unique_ptr<Db> db = OpenDb(path, true);
+  NARTHEX_CHECK_OK(db->CleanTombstones());
+}
+
+void Snapshot(const std::string& path) {
+  const std::unique_ptr<Db> db = OpenDb(path, true);
+  const absl::StatusOr<std::string> name = db->Snapshot("", true);
+  NARTHEX_CHECK_OK(name.status());
+  std::printf("%s/snapshots/%s\n", path.c_str(), name->c_str());
+}
+
 }  // namespace
 }  // namespace narthex::tsdb
 
 int main(int argc, char** argv) {
   const std::string_view command = argc > 2 ? argv[1] : "";
   int64_t minutes;
+  int64_t from;
+  int64_t to;
   if (command == "write" && argc == 4 && narthex::ParseInt64(argv[3], &minutes)) {
     narthex::tsdb::Write(argv[2], static_cast<int>(minutes));
   } else if (command == "checkpoint") {
     narthex::tsdb::Checkpoint(argv[2]);
   } else if (command == "dump") {
     narthex::tsdb::Dump(argv[2]);
+  } else if (command == "compact") {
+    narthex::tsdb::Compact(argv[2]);
+  } else if (command == "delete" && argc == 7 && narthex::ParseInt64(argv[5], &from) &&
+             narthex::ParseInt64(argv[6], &to)) {
+    narthex::tsdb::Delete(argv[2], narthex::Matcher::Equal(argv[3], argv[4]), from, to);
+  } else if (command == "clean") {
+    narthex::tsdb::Clean(argv[2]);
+  } else if (command == "snapshot") {
+    narthex::tsdb::Snapshot(argv[2]);
   } else {
-    std::fprintf(stderr, "usage: interop_tool write DIR MINUTES | checkpoint DIR | dump DIR\n");
+    std::fprintf(
+        stderr,
+        "usage: interop_tool write DIR MINUTES | checkpoint DIR | dump DIR | compact DIR | "
+        "delete DIR NAME VALUE MIN MAX | clean DIR | snapshot DIR\n");
     return 1;
   }
   return 0;
