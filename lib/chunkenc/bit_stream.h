@@ -71,7 +71,8 @@ class BitReader {
   size_t position() const { return position_; }
   size_t remaining() const { return end_ - position_; }
 
-  // The next bits at the top, at least 57 of them; zeros behind the end.
+  // The next bits at the top, at least kPeekBits of them; zeros behind the end.
+  static constexpr unsigned kPeekBits = 57;
   uint64_t Peek() const {
     const size_t byte = position_ / 8;
     if (byte + 8 <= end_ / 8) return LoadBig<uint64_t>(bytes_ + byte) << position_ % 8;
@@ -88,7 +89,6 @@ class BitReader {
   bool Read(unsigned count, uint64_t* value) {
     NARTHEX_DCHECK(count > 0 && count <= 64);
     if (remaining() < count) return false;
-    constexpr unsigned kPeekBits = 57;
     if (count <= kPeekBits) {
       *value = Peek() >> (64 - count);
       position_ += count;

@@ -104,6 +104,37 @@ SideFit CompareCounts(std::span<const int64_t> chunk, std::span<const Count> chu
   return fit;
 }
 
+// The same for buckets of the same spans: whether all have as many observations as before.
+bool NoneFewer(const std::vector<int64_t>& chunk, const std::vector<int64_t>& sample) {
+  uint64_t before = 0;
+  uint64_t now = 0;
+  bool fewer = false;
+  for (size_t i = 0; i < sample.size(); ++i) {
+    before += static_cast<uint64_t>(chunk[i]);
+    now += static_cast<uint64_t>(sample[i]);
+    fewer |= static_cast<int64_t>(before) > static_cast<int64_t>(now);
+  }
+  return !fewer;
+}
+bool NoneFewer(const std::vector<XorField>& chunk, const std::vector<double>& sample) {
+  bool fewer = false;
+  for (size_t i = 0; i < sample.size(); ++i) fewer |= chunk[i].value() > sample[i];
+  return !fewer;
+}
+bool NoneFewer(const HistogramFields& fields, const Histogram& h) {
+  return NoneFewer(fields.positive, h.positive_deltas) &&
+         NoneFewer(fields.negative, h.negative_deltas);
+}
+bool NoneFewer(const FloatHistogramFields& fields, const FloatHistogram& h) {
+  return NoneFewer(fields.positive, h.positive_buckets) &&
+         NoneFewer(fields.negative, h.negative_buckets);
+}
+
+template <typename H>
+bool SameSpans(const HistogramLayout& layout, const H& h) {
+  return h.positive_spans == layout.positive_spans && h.negative_spans == layout.negative_spans;
+}
+
 bool SameBounds(std::span<const double> a, std::span<const double> b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](double x, double y) {
     return std::bit_cast<uint64_t>(x) == std::bit_cast<uint64_t>(y);
@@ -183,6 +214,11 @@ typename BasicHistogramAppender<H>::Fit BasicHistogramAppender<H>::Compare(const
   fit.header = ResetHeader::kReset;
   if (h.uses_custom_buckets() && !SameBounds(h.custom_values, layout_.custom_values)) return fit;
   if (h.zero_count < LastZeroCount(fields_)) return fit;
+  if (SameSpans(layout_, h)) {
+    fit.fits = NoneFewer(fields_, h);
+    if (fit.fits) fit.header = ResetHeader::kNotReset;
+    return fit;
+  }
 
   const std::vector<int64_t> chunk_positive = BucketIndices(layout_.positive_spans);
   const std::vector<int64_t> chunk_negative = BucketIndices(layout_.negative_spans);
@@ -226,6 +262,7 @@ typename BasicHistogramAppender<H>::Fit BasicHistogramAppender<H>::CompareGauge(
   if (IsStale(fields_.sum.value()) || !SameScale(layout_, h)) return fit;
   if (h.uses_custom_buckets() && !SameBounds(h.custom_values, layout_.custom_values)) return fit;
   fit.fits = true;
+  if (SameSpans(layout_, h)) return fit;
   const auto has_more = [](std::span<const int64_t> a, std::span<const int64_t> b) {
     return !std::includes(b.begin(), b.end(), a.begin(), a.end());
   };

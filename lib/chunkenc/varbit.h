@@ -33,12 +33,11 @@ inline void WriteVarbit(BitWriter* writer, uint64_t value, unsigned width_class)
 // Signed: n bits hold -(2^(n-1) - 1) to 2^(n-1).
 inline void WriteVarbitInt(BitWriter* writer, int64_t value) {
   if (value == 0) return writer->Write(0, 1);
+  const uint64_t bits = static_cast<uint64_t>(value);
+  const uint64_t magnitude = value > 0 ? bits - 1 : 0 - bits;
   unsigned width_class = 1;
-  for (; width_class < 8; ++width_class) {
-    const int64_t limit = int64_t{1} << (kVarbitWidths[width_class] - 1);
-    if (value > -limit && value <= limit) break;
-  }
-  WriteVarbit(writer, static_cast<uint64_t>(value), width_class);
+  while (width_class < 8 && magnitude >> (kVarbitWidths[width_class] - 1) != 0) ++width_class;
+  WriteVarbit(writer, bits, width_class);
 }
 
 inline void WriteVarbitUint(BitWriter* writer, uint64_t value) {
@@ -47,25 +46,35 @@ inline void WriteVarbitUint(BitWriter* writer, uint64_t value) {
   WriteVarbit(writer, value, width_class);
 }
 
-inline bool ReadVarbitClass(BitReader* reader, unsigned* width) {
-  const unsigned ones = static_cast<unsigned>(std::countl_one(reader->Peek()));
-  const unsigned width_class = std::min(ones, 8u);
+// The field of a varbit number and its width; 0 bits of 0 for the shortest.
+inline bool ReadVarbit(BitReader* reader, uint64_t* field, unsigned* width) {
+  const uint64_t head = reader->Peek();
+  if (head >> 63 == 0) {
+    *field = 0;
+    *width = 0;
+    return reader->Skip(1);
+  }
+  const unsigned width_class = std::min(static_cast<unsigned>(std::countl_one(head)), 8u);
+  const unsigned prefix_bits = width_class == 8 ? 8 : width_class + 1;
   *width = kVarbitWidths[width_class];
-  return reader->Skip(width_class == 8 ? 8 : width_class + 1);
+  if (prefix_bits + *width > BitReader::kPeekBits) {
+    return reader->Skip(prefix_bits) && reader->Read(*width, field);
+  }
+  *field = head << prefix_bits >> (64 - *width);
+  return reader->Skip(prefix_bits + *width);
 }
 
 inline bool ReadVarbitUint(BitReader* reader, uint64_t* value) {
   unsigned width;
-  *value = 0;
-  return ReadVarbitClass(reader, &width) && (width == 0 || reader->Read(width, value));
+  return ReadVarbit(reader, value, &width);
 }
 
 inline bool ReadVarbitInt(BitReader* reader, int64_t* value) {
+  uint64_t field;
   unsigned width;
-  uint64_t raw = 0;
-  if (!ReadVarbitClass(reader, &width) || (width > 0 && !reader->Read(width, &raw))) return false;
-  if (width > 0 && width < 64 && raw > uint64_t{1} << (width - 1)) raw -= uint64_t{1} << width;
-  *value = static_cast<int64_t>(raw);
+  if (!ReadVarbit(reader, &field, &width)) return false;
+  if (width > 0 && width < 64 && field > uint64_t{1} << (width - 1)) field -= uint64_t{1} << width;
+  *value = static_cast<int64_t>(field);
   return true;
 }
 
