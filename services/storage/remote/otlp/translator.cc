@@ -433,8 +433,9 @@ void Translator::AddTargetInfo(const Resource& resource) {
   if (Find("job").empty() && Find("instance").empty()) return;
   const Timestamp last = MillisOf(latest_ns_);
   const int64_t step = std::max<int64_t>(1, ToMillis(settings_->lookback_delta) / 2);
-  const int64_t wanted = (last - MillisOf(earliest_ns_)) / step;
   Timestamp at = MillisOf(earliest_ns_);
+  // Whole steps, and the two ends.
+  const int64_t wanted = (last - at) / step + 2;
   if (wanted > kTargetInfoSamplesMax) at += (wanted - kTargetInfoSamplesMax) * step;
   name_ = "target_info";
   unit_ = {};
