@@ -39,6 +39,17 @@ bool ReadLabel(std::string_view message, LabelView* label) {
 }
 
 bool ReadSample(std::string_view message, Timestamp* timestamp, double* value) {
+  // As all senders write it: both fields, in order.
+  constexpr size_t kValueEnd = 9;
+  if (message.size() > kValueEnd + 1 && message[0] == '\x09' && message[kValueEnd] == '\x10') {
+    ByteReader rest(message.substr(kValueEnd + 1));
+    uint64_t number;
+    if (rest.ReadUvarint(&number) && rest.done()) {
+      *value = std::bit_cast<double>(LoadLittle<uint64_t>(message.data() + 1));
+      *timestamp = static_cast<Timestamp>(number);
+      return true;
+    }
+  }
   *timestamp = 0;
   *value = 0;
   ProtoReader reader(message);

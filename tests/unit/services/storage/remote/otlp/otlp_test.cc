@@ -261,7 +261,8 @@ TEST_CASE("target_info covers the time between the points of its resource, withi
   const Labels info{
       {"__name__", "target_info"}, {"host_name", "h1"}, {"instance", "i1"}, {"job", "shop/cart"}};
   std::vector<Timestamp> times;
-  for (const auto& [timestamp, value] : fixture.All().at(info)) times.push_back(timestamp);
+  const RemoteFixture::SeriesMap all = fixture.All();
+  for (const auto& [timestamp, value] : all.at(info)) times.push_back(timestamp);
   CHECK(times == std::vector<Timestamp>{kNow - 400'000, kNow - 250'000, kNow - 100'000, kNow});
   RemoteFixture hostile;
   Export ages;
