@@ -73,9 +73,9 @@ class Prometheus:
 
 class Storage:
     def __init__(self, directory, config=None):
-        self.port, grpc = free_port(), free_port()
+        self.port, self.grpc = free_port(), free_port()
         command = [os.path.join(bin_dir(), "narthex-storage"), f"--storage.path={os.path.join(directory, 'ours')}",
-                   f"--web.listen-address=127.0.0.1:{self.port}", f"--grpc.listen-address=127.0.0.1:{grpc}"]
+                   f"--web.listen-address=127.0.0.1:{self.port}", f"--grpc.listen-address=127.0.0.1:{self.grpc}"]
         if config:
             path = os.path.join(directory, "ours.yml")
             with open(path, "w") as f:
@@ -185,6 +185,50 @@ remote_write: [{{url: "{url}/write", queue_config: {{batch_send_deadline: 200ms}
 
 
 @with_directory
+def query_stands_in_for_its_storage(directory):
+    """what is written to query's port is in its storage, and another Prometheus reads it from query"""
+    target = Target()
+    storage = Storage(directory)
+    config = os.path.join(directory, "query.yml")
+    with open(config, "w") as f:
+        f.write("global: {external_labels: {node: q}}\n")
+    port = free_port()
+    query = Process([os.path.join(bin_dir(), "narthex-query"), f"--config.file={config}", f"--storage.endpoint=127.0.0.1:{storage.grpc}",
+                     f"--web.listen-address=127.0.0.1:{port}"], os.path.join(directory, "query.log"))
+    url = f"http://127.0.0.1:{port}/api/v1"
+    wait_for("query", lambda: fetch(f"http://127.0.0.1:{port}/-/ready")[0] == 200, 60)
+    writer = Prometheus(directory, "writer", f"""
+global: {{scrape_interval: 500ms}}
+scrape_configs:
+- job_name: t
+  static_configs: [{{targets: ["127.0.0.1:{target.port}"]}}]
+remote_write: [{{url: "{url}/write", queue_config: {{batch_send_deadline: 200ms}}}}]
+""")
+    reader = Prometheus(directory, "reader", f'remote_read: [{{url: "{url}/read", read_recent: true}}]\n')
+    wait_for("samples", lambda: storage.metric("narthex_storage_remote_write_samples_total") >= 700, 60)
+    end = time.time() - 2
+
+    def samples(prometheus):
+        answer = value_of(prometheus.ask("query", query='wide{parity="1"}[1h]', time=f"{end:.3f}")[1])
+        return [values for _, _, values in answer]
+    wait_for("the same answer", lambda: samples(reader) == samples(writer) and len(samples(reader)) == 30, 20)
+    named = value_of(reader.ask("query", query='count by (node) (steps_total{node="q"})', time=f"{end:.3f}")[1])
+    assert named[0][0] == '{"node": "q"}', named
+    body = json.dumps({"resourceMetrics": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "s"}}]}, "scopeMetrics": [
+        {"metrics": [{"name": "over.otlp", "gauge": {"dataPoints": [{"timeUnixNano": f"{int(time.time())}000000000", "asInt": "7"}]}}]}]}]})
+    status, answer = fetch(f"{url}/otlp/v1/metrics", data=body, headers={"Content-Type": "application/json"})
+    assert (status, answer) == (200, "{}"), (status, answer)
+    status, answer = fetch(f"{url}/query?query=over_otlp")
+    assert json.loads(answer)["data"]["result"][0]["value"][1] == "7", answer
+    storage.process.kill(15)
+    status, answer = fetch(f"{url}/write", data=b"", method="POST", headers={"Content-Type": "application/x-protobuf"})
+    assert status == 503, (status, answer)
+    for process in (writer.process, reader.process, query):
+        process.kill(15)
+    target.close()
+
+
+@with_directory
 def a_sender_waits_for_us(directory):
     """what is written while we are down arrives when we are back, and a restart in the middle loses and doubles nothing"""
     target = Target()
@@ -218,4 +262,5 @@ remote_write: [{{url: "http://127.0.0.1:{port}/api/v1/write", queue_config: {{ba
 
 
 if __name__ == "__main__":
-    run_cases([what_prometheus_sends_is_what_another_reads, external_labels_belong_to_what_leaves, a_sender_waits_for_us])
+    run_cases([what_prometheus_sends_is_what_another_reads, external_labels_belong_to_what_leaves, query_stands_in_for_its_storage,
+               a_sender_waits_for_us])
