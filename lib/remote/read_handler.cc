@@ -122,26 +122,33 @@ class ChunkFrames {
 // One of the requests that run at once.
 class ReadHandler::Slot {
  public:
-  explicit Slot(ReadHandler* handler) : handler_(handler) {
+  // Waits until there is one, or until the client has gone: see taken().
+  Slot(ReadHandler* handler, const std::function<bool()>& cancelled) : handler_(handler) {
+    constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
+    const int running_max = handler->options_.concurrency_max;
     handler->queries_->Add(1);
     MutexLock lock(&handler->mu_);
-    const int running_max = handler->options_.concurrency_max;
     while (running_max > 0 && handler->running_ >= running_max) {
-      handler->slot_free_.Wait(&handler->mu_);
+      if (cancelled()) return;
+      handler->slot_free_.WaitWithTimeout(&handler->mu_, kPollInterval);
     }
+    taken_ = true;
     ++handler->running_;
   }
   ~Slot() {
     handler_->queries_->Add(-1);
+    if (!taken_) return;
     MutexLock lock(&handler_->mu_);
     --handler_->running_;
     handler_->slot_free_.Signal();
   }
+  bool taken() const { return taken_; }
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
  private:
   ReadHandler* const handler_;
+  bool taken_ = false;
 };
 
 ReadHandler::ReadHandler(ReadHandlerOptions options)
@@ -167,7 +174,8 @@ http::ServerResponse ReadHandler::Handle(const http::ServerRequest& request) {
   if (!decoded.ok()) return ErrorAnswer(decoded);
   const Labels external = ExternalLabels();
   for (storage::Selector& query : read->queries) RemoveExternalLabels(external, &query.matchers);
-  auto slot = std::make_shared<Slot>(this);
+  auto slot = std::make_shared<Slot>(this, request.cancelled);
+  if (!slot->taken()) return ErrorAnswer(Cancelled("the client has gone"));
   if (read->type == ReadAnswerType::kSamples) return AnswerSamples(*read, request.cancelled);
   return AnswerChunks(std::move(read), std::move(slot), request.cancelled);
 }

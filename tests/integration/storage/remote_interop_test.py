@@ -5,6 +5,7 @@ answers queries by reading from us. Both must say the same."""
 import json
 import os
 import shutil
+import struct
 import sys
 import tempfile
 import threading
@@ -184,6 +185,82 @@ remote_write: [{{url: "{url}/write", queue_config: {{batch_send_deadline: 200ms}
     target.close()
 
 
+def uvarint(n):
+    n &= (1 << 64) - 1
+    out = b""
+    while n >= 0x80:
+        out += bytes([n & 0x7F | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def number(field, n):
+    return uvarint(field << 3) + uvarint(n)
+
+
+def real(field, x):
+    return uvarint(field << 3 | 1) + struct.pack("<d", x)
+
+
+def message(field, body):
+    return uvarint(field << 3 | 2) + uvarint(len(body)) + body
+
+
+def series(labels, samples=()):
+    body = b"".join(message(1, message(1, name.encode()) + message(2, value.encode())) for name, value in labels)
+    return message(1, body + b"".join(message(2, real(1, value) + number(2, timestamp)) for timestamp, value in samples))
+
+
+def snappy(data):
+    """Literals only."""
+    out = uvarint(len(data))
+    for at in range(0, len(data), 60):
+        piece = data[at:at + 60]
+        out += bytes([(len(piece) - 1) << 2]) + piece
+    return out
+
+
+def post(url, body, headers=None):
+    return fetch(url, data=body, method="POST", headers=headers or {
+        "Content-Type": "application/x-protobuf", "Content-Encoding": "snappy", "X-Prometheus-Remote-Write-Version": "0.1.0"})
+
+
+RECEIVER = ("--web.enable-remote-write-receiver",)
+
+
+@with_directory
+def the_same_requests_get_the_same_answers(directory):
+    """requests, good and bad, get the status that the real receiver gives, and leave the same samples"""
+    storage = Storage(directory)
+    theirs = Prometheus(directory, "theirs", "{}", *RECEIVER)
+    reader = Prometheus(directory, "reader", f'remote_read: [{{url: "http://127.0.0.1:{storage.port}/api/v1/read", read_recent: true}}]\n', *RECEIVER)
+    now = int(time.time() * 1000) - 60_000
+    up = [("__name__", "up"), ("job", "x")]
+    good = series(up, [(now, 1)])
+    cases = [
+        ("a sample", good), ("the same again", good), ("a newer one", series(up, [(now + 1000, 2)])),
+        ("another value", series(up, [(now + 1000, 3)])), ("an older one", series(up, [(now, 9)])),
+        ("good and bad", series([("__name__", "lost")], [(now, 1)]) + series(up, [(now - 1, 1)])),
+        ("unsorted labels", series([("z", "1"), ("__name__", "unsorted"), ("a", "2")], [(now, 1)])),
+        ("an empty value", series([("__name__", "empty"), ("a", "")], [(now, 1)])),
+        ("no samples", series([("__name__", "none")])), ("nothing", b""),
+        ("several samples", series([("__name__", "many")], [(now + i, i * 0.5) for i in range(300)])),
+        ("metadata", message(3, number(1, 1) + message(2, b"up") + message(4, b"help"))),
+        ("an unknown field", good.replace(b"up", b"uq") + message(99, b"x")),
+        ("a cut message", good[:-3]), ("a wrong wire type", number(1, 5)),
+    ]
+    cases = [(name, snappy(body)) for name, body in cases] + [("no snappy", b"\xff\xff\xff\xff\xff")]
+    for name, body in cases:
+        ours, other = post(f"http://127.0.0.1:{storage.port}/api/v1/write", body), post(f"http://127.0.0.1:{theirs.port}/api/v1/write", body)
+        assert ours[0] == other[0], (name, ours, other)
+    query = '{__name__=~".+"}[5m]'
+    end = f"{time.time():.3f}"
+    expected, got = value_of(theirs.ask("query", query=query, time=end)[1]), value_of(reader.ask("query", query=query, time=end)[1])
+    assert expected == got and len(got) == 5, (expected, got)
+    for process in (theirs.process, reader.process, storage.process):
+        process.kill(15)
+
+
 @with_directory
 def query_stands_in_for_its_storage(directory):
     """what is written to query's port is in its storage, and another Prometheus reads it from query"""
@@ -262,5 +339,5 @@ remote_write: [{{url: "http://127.0.0.1:{port}/api/v1/write", queue_config: {{ba
 
 
 if __name__ == "__main__":
-    run_cases([what_prometheus_sends_is_what_another_reads, external_labels_belong_to_what_leaves, query_stands_in_for_its_storage,
-               a_sender_waits_for_us])
+    run_cases([what_prometheus_sends_is_what_another_reads, external_labels_belong_to_what_leaves,
+               the_same_requests_get_the_same_answers, query_stands_in_for_its_storage, a_sender_waits_for_us])

@@ -135,6 +135,59 @@ TEST_CASE("Both kinds of answer to a remote read bring the same samples") {
   }
 }
 
+TEST_CASE("Histograms that were written are read as they were, in both kinds of answer") {
+  RemoteFixture fixture;
+  prometheus::WriteRequest request;
+  prometheus::TimeSeries* const series = request.add_timeseries();
+  series->add_labels()->set_name("__name__");
+  series->mutable_labels(0)->set_value("h");
+  for (int i = 0; i < 200; ++i) {
+    prometheus::Histogram* const one = series->add_histograms();
+    one->set_timestamp(kNow - (200 - i) * 15'000);
+    const bool is_float = i >= 150;
+    if (is_float) {
+      one->set_count_float(2.5 * i);
+      one->set_zero_count_float(0.5 * i);
+      for (const double part : {1.5, 0.5}) one->add_positive_counts(part * i);
+    } else {
+      one->set_count_int(static_cast<uint64_t>(4 * i));
+      one->set_zero_count_int(static_cast<uint64_t>(i));
+      one->add_positive_deltas(i);
+      one->add_positive_deltas(i);
+    }
+    one->set_sum(i * 0.25);
+    one->set_schema(i < 100 ? 2 : 1);
+    one->set_zero_threshold(0.001);
+    one->add_positive_spans()->set_offset(-1);
+    one->mutable_positive_spans(0)->set_length(2);
+  }
+  REQUIRE(fixture.Write(request.SerializeAsString()).status == 204);
+  const auto read = Samples(Read(&fixture, Request(0, "__name__", "h", {})));
+  REQUIRE(read.results(0).timeseries_size() == 1);
+  REQUIRE(read.results(0).timeseries(0).histograms_size() == 200);
+  for (int i = 0; i < 200; ++i) {
+    INFO(i);
+    prometheus::Histogram got = read.results(0).timeseries(0).histograms(i);
+    got.set_reset_hint(0);  // The head's own finding.
+    CHECK(got.SerializeAsString() == series->histograms(i).SerializeAsString());
+  }
+  int samples = 0;
+  for (const auto& frame : Frames(Read(&fixture, Request(0, "__name__", "h", {1})))) {
+    for (const prometheus::Chunk& chunk : frame.chunked_series(0).chunks()) {
+      CHECK((chunk.type() == 2 || chunk.type() == 3));
+      SampleBuffer decoded;
+      REQUIRE(chunkenc::DecodeChunk(static_cast<chunkenc::Encoding>(chunk.type()), chunk.data(),
+                                    1000, kMinTimestamp, kMaxTimestamp, &decoded)
+                  .ok());
+      for (size_t i = 0; i < decoded.size(); ++i, ++samples) {
+        CHECK(decoded.timestamps()[i] == series->histograms(samples).timestamp());
+        CHECK(decoded.values()[i] == series->histograms(samples).sum());
+      }
+    }
+  }
+  CHECK(samples == 200);
+}
+
 TEST_CASE("A series of many chunks is cut into frames of the bound") {
   Endpoints::Options options;
   options.read_frame_bytes_max = 2000;
