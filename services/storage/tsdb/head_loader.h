@@ -73,6 +73,8 @@ class HeadLoader {
     void Append(Slot slot, Timestamp timestamp, const FloatHistogram& histogram,
                 Timestamp start_timestamp = 0);
     void Prefetch(Slot slot) const { __builtin_prefetch(&head_->table().hot(slot), 1); }
+    // After Prefetch() and before Append().
+    void PrefetchTail(Slot slot) const { writer_->PrefetchTail(slot); }
     const Counts& counts() const { return counts_; }
 
    private:

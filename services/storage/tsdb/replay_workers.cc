@@ -97,12 +97,15 @@ void ReplayWorkers::Run(Lane* lane) {
 }
 
 void ReplayWorkers::Work(HeadLoader::Worker* worker, Batch* batch) {
-  constexpr size_t kAhead = 8;
+  // The record of a series leads to where its chunk goes on; both are mostly not in a cache.
+  constexpr size_t kAhead = 24;
+  constexpr size_t kTailAhead = 12;
   size_t histogram = 0;
   size_t float_histogram = 0;
   const std::vector<Item>& items = batch->items;
   for (size_t i = 0; i < items.size(); ++i) {
     if (i + kAhead < items.size()) worker->Prefetch(items[i + kAhead].slot);
+    if (i + kTailAhead < items.size()) worker->PrefetchTail(items[i + kTailAhead].slot);
     const Item& item = items[i];
     switch (item.kind) {
       case Kind::kFloat:
