@@ -220,6 +220,7 @@ struct RefExemplar {
   double value = 0;
   std::span<const LabelView> labels;
 };
+// Builds one such record. Thread safety: none.
 class ExemplarsEncoder {
  public:
   void Clear() { bytes_.clear(); }
@@ -247,6 +248,7 @@ struct RefMetadata {
   std::string_view unit;
   std::string_view help;
 };
+// Builds one such record. Thread safety: none.
 class MetadataEncoder {
  public:
   void Clear() { bytes_.clear(); }
