@@ -49,7 +49,7 @@ bool HeadAppender::FindSlots(const AppendBatch& batch, AppendResult* result) {
   return false;
 }
 
-Refusal HeadAppender::CheckLimits(const AppendBatch::Definition& definition) const {
+Refusal HeadAppender::CheckLimits(const AppendBatch::Definition& definition, bool* by_job) const {
   const HeadLimits& limits = head_->limits_;
   if (head_->table_.size() >= std::min(limits.series_max, SeriesTable::kSeriesMax) ||
       head_->next_reference_ > wal::kReferenceMax) {
@@ -64,7 +64,7 @@ Refusal HeadAppender::CheckLimits(const AppendBatch::Definition& definition) con
     }
     if (limits.series_per_job_max > 0 && label.name == "job" &&
         head_->index_.SeriesWith(label.name, label.value) >= limits.series_per_job_max) {
-      head_->counters_.series_refused_by_job.fetch_add(1, std::memory_order_relaxed);
+      *by_job = true;
       return Refusal::kSeriesLimit;
     }
   }
@@ -83,13 +83,16 @@ Refusal HeadAppender::DefineOne(const AppendBatch::Definition& definition, Slot*
     bytes += label.name.size() + label.value.size();
   }
   if (definition.labels.empty() || bytes > kLabelBytesMax) return Refusal::kInvalidLabels;
-  const Refusal limited = CheckLimits(definition);
+  bool by_job = false;
+  const Refusal limited = CheckLimits(definition, &by_job);
   if (limited != Refusal::kNone) {
     // A series that is known goes on.
     *slot = head_->index_.Find(definition.labels);
     if (*slot != kNoSlot) return Refusal::kNone;
+    HeadCounters& counters = head_->counters_;
+    if (by_job) counters.series_refused_by_job.fetch_add(1, std::memory_order_relaxed);
     if (limited == Refusal::kInvalidLabels) {
-      head_->counters_.series_refused_by_labels.fetch_add(1, std::memory_order_relaxed);
+      counters.series_refused_by_labels.fetch_add(1, std::memory_order_relaxed);
     }
     return limited;
   }

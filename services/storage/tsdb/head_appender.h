@@ -85,8 +85,8 @@ class HeadAppender {
   void DefineSeries(const storage::AppendBatch& batch, AppendResult* result)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   // Of a series that is not known.
-  storage::Refusal CheckLimits(const storage::AppendBatch::Definition& definition) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  storage::Refusal CheckLimits(const storage::AppendBatch::Definition& definition,
+                               bool* by_job) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   storage::Refusal DefineOne(const storage::AppendBatch::Definition& definition, Slot* slot)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   void LogUnloggedSeries() ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);

@@ -85,7 +85,7 @@ absl::Status DecodeHeadChunk(std::string_view file, uint64_t offset, HeadChunk* 
   const size_t size = reader.offset();
   if (Crc32c(rest.substr(0, size - kChecksumSize)) != checksum) {
     // A record that was cut off in a file of full length is followed by zeros only.
-    *torn = AllZero(rest.substr(size - kChecksumSize));
+    *torn = size < rest.size() && AllZero(rest.substr(size - 1));
     return DataLoss("the checksum of a chunk does not match");
   }
   chunk->min_time = static_cast<Timestamp>(min_time);

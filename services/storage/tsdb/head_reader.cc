@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/status_macros.h"
-#include "lib/chunkenc/xor_chunk.h"
+#include "lib/chunkenc/chunk.h"
 
 namespace narthex::tsdb {
 
@@ -14,12 +14,13 @@ absl::StatusOr<bool> HeadReader::ReadNewest(Slot slot, Timestamp min_time, Times
     return *timestamp >= min_time;
   }
   if (!ReadChunks(slot, min_time, max_time, scratch)) return false;
+  NARTHEX_RETURN_IF_ERROR(scratch->damage);
   // The last chunk that overlaps has it, unless the part that overlaps is between two samples.
   for (size_t i = scratch->chunks.size(); i-- > 0;) {
     const storage::SelectChunk& chunk = scratch->chunks[i];
     buffer->Clear();
-    NARTHEX_RETURN_IF_ERROR(
-        chunkenc::XorDecode(chunk.bytes, chunk.visible_samples, min_time, max_time, buffer));
+    NARTHEX_RETURN_IF_ERROR(chunkenc::DecodeChunk(
+        chunk.encoding, chunk.bytes, chunk.visible_samples, min_time, max_time, buffer));
     if (buffer->empty()) continue;
     *timestamp = buffer->timestamps().back();
     *value = buffer->values().back();
