@@ -89,9 +89,12 @@ absl::Status Head::Sync() {
   // A sequence in the log says that the whole batch is there, so its late samples go first.
   NARTHEX_RETURN_IF_ERROR(ooo_.Sync());
   NARTHEX_RETURN_IF_ERROR(log->Sync());
-  MutexLock lock(&append_mu_);
-  for (const auto& [id, sender] : senders_) sender->durable = sender->syncing;
-  ReclaimLocked();
+  {
+    MutexLock lock(&append_mu_);
+    for (const auto& [id, sender] : senders_) sender->durable = sender->syncing;
+    ReclaimLocked();
+  }
+  chunk_files_.Unmap();
   return absl::OkStatus();
 }
 

@@ -146,9 +146,10 @@ absl::StatusOr<HeadChunks::LoadResult> HeadChunks::Load(io::FileSystem* fs,
     const absl::Status status = VisitFile(file.get(), visit, from, &result, &good, &torn);
     if (!status.ok() && status.code() != absl::StatusCode::kDataLoss) return status;
     file->size = file->written = good;
+    file->mapping.reset();  // The pages that were looked through need not stay in memory.
+    file->durable = false;  // Whoever wrote it may not have synced it.
     if (!status.ok()) {
       const bool last = number == numbers.back();
-      file->mapping.reset();  // Not beyond the new end.
       if (!(torn && last)) {
         ++result.files_lost;
         result.damage = Annotate(status, StrCat(PathOf(number), ", offset ", good));
@@ -178,7 +179,8 @@ absl::Status HeadChunks::VisitFile(File* file, const Visit& visit, uint64_t scan
   NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<io::MappedFile> mapping, fs_->Map(PathOf(file->number)));
   file->mapping = std::move(mapping);
   const std::string_view bytes = file->mapping->bytes();
-  *torn = bytes.size() < kHeadChunksHeaderSize || AllZero(bytes.substr(0, kHeadChunksHeaderSize));
+  // Without anything behind it a bad header is one that a crash has cut off.
+  *torn = bytes.size() <= kHeadChunksHeaderSize || AllZero(bytes.substr(kHeadChunksHeaderSize));
   NARTHEX_RETURN_IF_ERROR(CheckHeadChunksHeader(bytes));
   *good = kHeadChunksHeaderSize;
   if (scan_from >= bytes.size()) {
@@ -315,6 +317,10 @@ absl::Status HeadChunks::Sync() {
   NARTHEX_RETURN_IF_ERROR(FlushLocked());
   if (fs_ == nullptr) return absl::OkStatus();
   bool synced = false;
+  if (!directory_durable_) {
+    NARTHEX_RETURN_IF_ERROR(fs_->SyncDirectory(std::string(io::DirName(directory_))));
+    directory_durable_ = true;
+  }
   for (const std::unique_ptr<File>& file : files_) {
     if (file->durable) continue;
     if (file->writer == nullptr) {
@@ -325,6 +331,17 @@ absl::Status HeadChunks::Sync() {
     if (file != files_.back()) file->writer.reset();
   }
   return synced ? fs_->SyncDirectory(directory_) : absl::OkStatus();
+}
+
+void HeadChunks::Unmap() {
+  std::vector<std::shared_ptr<io::MappedFile>> mappings;  // Go after the lock.
+  MutexLock lock(&mu_);
+  for (const std::unique_ptr<File>& file : files_) {
+    if (file->mapping == nullptr) continue;
+    mappings.push_back(std::move(file->mapping));
+    file->mapping = nullptr;
+    file->mapped = 0;
+  }
 }
 
 void HeadChunks::Cut() {
@@ -394,12 +411,17 @@ absl::Status HeadChunks::PinLocked(File* file, uint64_t offset, ChunkPins* pins)
     }
     return Internal("no head chunk at offset ", offset, " of file ", file->number);
   }
-  if (file->mapping == nullptr || file->mapping->bytes().size() <= offset) {
+  if (file->mapping == nullptr || file->mapped <= offset) {
     NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<io::MappedFile> mapping,
                              fs_->Map(PathOf(file->number)));
     file->mapping = std::move(mapping);
+    // What lies behind is of a write that failed.
+    file->mapped = std::min<uint64_t>(file->mapping->bytes().size(), file->written);
+    if (file->mapped <= offset) {
+      return DataLoss(PathOf(file->number), " ends at ", file->mapped, ", before a chunk");
+    }
   }
-  pin.end = file->mapping->bytes().size();
+  pin.end = file->mapped;
   pin.bytes = file->mapping->bytes().data();
   pin.keep = file->mapping;
   pins->pins_.push_back(std::move(pin));

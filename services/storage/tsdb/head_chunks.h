@@ -134,6 +134,9 @@ class HeadChunks {
   absl::Status Flush();
   // Flush(), and makes it durable, for snapshots that lead to chunks.
   absl::Status Sync();
+  // Lets the memory of files go that no reader looks at just now: pages that were read stay
+  // resident as long as they are mapped.
+  void Unmap();
   // Starts a new file with the next chunk.
   void Cut();
 
@@ -160,6 +163,7 @@ class HeadChunks {
     std::unique_ptr<io::WritableFile> writer;
     std::deque<std::shared_ptr<Buffer>> buffers;  // Behind `written`, in order.
     std::shared_ptr<io::MappedFile> mapping;      // Null until somebody reads.
+    uint64_t mapped = 0;                          // Of `written` when it was mapped.
   };
 
   std::string PathOf(uint32_t number) const;
@@ -189,7 +193,8 @@ class HeadChunks {
   uint32_t next_number_ ABSL_GUARDED_BY(mu_) = 1;
   bool cut_ ABSL_GUARDED_BY(mu_) = true;
   bool holding_ ABSL_GUARDED_BY(mu_) = false;  // Until AllHeld(): holders are not known yet.
-  std::atomic<size_t> buffered_bytes_{0};      // Changed under mu_.
+  bool directory_durable_ ABSL_GUARDED_BY(mu_) = false;  // Its name in the folder above.
+  std::atomic<size_t> buffered_bytes_{0};                // Changed under mu_.
 
   HeadChunksCounters counters_;  // Synchronise themselves.
 };
