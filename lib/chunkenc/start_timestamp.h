@@ -18,6 +18,8 @@ inline Timestamp WrappingSum(Timestamp a, int64_t b) {
   return static_cast<Timestamp>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
 }
 
+// The start timestamps of one chunk, as they are written or read sample by sample. Thread safety:
+// none.
 class StartTimestamps {
  public:
   // The most bits of one sample: those of the varint of the first.
@@ -47,8 +49,7 @@ class StartTimestamps {
       WriteVarbitInt(writer, WrappingDifference(difference, difference_));
       difference_ = difference;
     } else if (start != start_ || index == kFirstChangeMax) {
-      // From the last sample whose index fits into the header on, they are stored in any case; but
-      // a second sample never is there.
+      // With the last sample whose index fits into the header they begin to be stored in any case.
       difference_ = WrappingDifference(previous, start);
       first_change_ = static_cast<uint8_t>(index);
       WriteVarbitInt(writer, difference_);
