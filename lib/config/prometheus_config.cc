@@ -214,7 +214,6 @@ std::vector<std::string> UnusedSections(const PrometheusConfig& config) {
   add("remote_write", !config.remote_write.empty());
   add("remote_read", !config.remote_read.empty());
   add("tracing", !config.tracing.endpoint.empty());
-  add("otlp", !(config.otlp == OtlpConfig()));
   return unused;
 }
 

@@ -92,6 +92,9 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
   for (const std::string_view name :
        {"storage.tsdb.path", "storage.tsdb.retention.time", "storage.tsdb.retention.size",
         "storage.tsdb.no-lockfile", "storage.tsdb.wal-compression",
+        "storage.tsdb.wal-compression-type", "storage.tsdb.wal-segment-size",
+        "storage.tsdb.min-block-duration", "storage.tsdb.max-block-duration",
+        "storage.tsdb.head-chunks-write-queue-size", "storage.tsdb.allow-overlapping-blocks",
         "web.enable-remote-write-receiver", "web.enable-otlp-receiver",
         "storage.remote.read-sample-limit", "storage.remote.read-concurrent-limit",
         "storage.remote.read-max-bytes-in-frame", "storage.remote.flush-deadline"}) {

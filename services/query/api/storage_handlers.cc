@@ -302,9 +302,8 @@ Answer StorageHandlers::Snapshot(const http::ServerRequest& request) {
   if (const std::string_view text = request.params.Get("skip_head"); !text.empty()) {
     const absl::StatusOr<bool> parsed = ParseGoBool(text);
     if (!parsed.ok()) {
-      return Answer::BadParameter(
-          "skip_head",
-          StrCat("unable to parse boolean 'skip_head' argument: ", Message(parsed.status())));
+      return Answer::BadParameter("skip_head",
+                                  StrCat("unable to parse boolean: ", Message(parsed.status())));
     }
     skip_head = *parsed;
   }

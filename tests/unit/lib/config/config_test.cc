@@ -275,7 +275,7 @@ TEST_CASE("Sections without a function are named") {
   CHECK(UnusedSections(Good("remote_write: [{url: 'http://x'}]\nremote_read: [{url: 'http://x'}]\n"
                             "tracing: {endpoint: 'x:1'}\notlp: {convert_histograms_to_nhcb: true}\n"
                             "storage: {exemplars: {max_exemplars: 5}}\n")) ==
-        std::vector<std::string>{"remote_write", "remote_read", "tracing", "otlp"});
+        std::vector<std::string>{"remote_write", "remote_read", "tracing"});
 }
 
 TEST_CASE("The effective configuration is printed without secrets") {
