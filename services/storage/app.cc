@@ -1,10 +1,12 @@
 #include "services/storage/app.h"
 
+#include <cstdio>
 #include <utility>
 
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/config/file_loader.h"
+#include "services/storage/fsck_command.h"
 #include "services/storage/settings.h"
 
 namespace narthex::storage_service {
@@ -21,6 +23,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   for (const std::string& feature : UnknownFeatures(options)) {
     e.logger.Warn("unknown option for --enable-feature", {{"option", feature}});
   }
+  if (options.fsck) return app;
   const absl::Status loaded = app->LoadConfig();
   app->reload_metrics_.Record(loaded);
   NARTHEX_RETURN_IF_ERROR(loaded);
@@ -96,7 +99,9 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   maintenance.db = app->db_.get();
   maintenance.logger = e.logger.With({{"component", "tsdb"}});
   maintenance.registry = e.registry;
+  maintenance.compaction_interval = options.block_reload_interval;
   maintenance.on_ready = [self] {
+    self->service_->OnReady();
     self->grpc_server_->SetReady(true);
     self->env_.logger.Info("ready",
                            {{"grpc_port", self->grpc_port()}, {"http_port", self->http_port()}});
@@ -140,7 +145,19 @@ absl::Status App::LoadConfig() {
   return absl::OkStatus();
 }
 
+absl::Status App::CheckFolder() {
+  const absl::Status checked =
+      RunFsck(options_, env_.file_system, env_.clock, [](std::string_view line) {
+        std::fwrite(line.data(), 1, line.size(), stdout);
+        std::fputc('\n', stdout);
+      });
+  std::fflush(stdout);
+  if (checked.ok() && env_.request_stop) env_.request_stop();
+  return checked;
+}
+
 absl::Status App::Start() {
+  if (options_.fsck) return CheckFolder();
   http_server_->Start();
   maintenance_->Start();
   return absl::OkStatus();

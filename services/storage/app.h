@@ -29,7 +29,8 @@ namespace narthex::storage_service {
 // Create() locks the data directory and binds both ports but serves nothing but refusals; Start()
 // serves at once (alive, not yet ready) and replays in the background; Stop() refuses new calls,
 // drains running ones, and syncs. It knows no signals and no argv, so a test runs it in-process
-// with port 0.
+// with port 0. With --fsck Create() opens nothing, and Start() checks the folder and asks for the
+// end.
 class App {
  public:
   static absl::StatusOr<std::unique_ptr<App>> Create(const Options& options, service::Env env);
@@ -47,6 +48,7 @@ class App {
  private:
   App(const Options& options, service::Env env);
   absl::Status LoadConfig();
+  absl::Status CheckFolder();  // All that Start() does with --fsck.
   void ShowSettings(const tsdb::DbSettings& settings);
 
   // In dependency order: each may use only those above.

@@ -29,7 +29,9 @@ AppendMetrics::AppendMetrics(metrics::Registry* registry)
                                  "Bytes of packed batches received over Append.")),
       quarantined(registry->AddCounter("narthex_storage_quarantined_batches_total",
                                        "Batches that could not be decoded.")),
-      streams(registry->AddGauge("narthex_storage_append_streams", "Open Append streams.")) {}
+      streams(registry->AddGauge("narthex_storage_append_streams", "Open Append streams.")),
+      appenders(registry->AddGauge("prometheus_tsdb_head_active_appenders",
+                                   "Appenders at work: open Append streams.")) {}
 
 AppendSession::AppendSession(tsdb::Db* db, tsdb::Sender* sender, const AppendMetrics* metrics,
                              Logger logger)

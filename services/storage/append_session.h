@@ -37,6 +37,7 @@ struct AppendMetrics {
   metrics::Counter* const bytes;
   metrics::Counter* const quarantined;
   metrics::Gauge* const streams;
+  metrics::Gauge* const appenders;  // The same, under upstream's name.
 };
 
 // One sender's end of an Append stream, without the transport: puts split batches together, decodes

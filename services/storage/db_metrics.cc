@@ -148,7 +148,10 @@ void DbMetrics::AddHead() {
   Counter("prometheus_tsdb_mmap_chunks_total", "Chunks written to chunks_head.",
           ReadOf(head->chunk_files().counters().chunks_written));
   Counter("prometheus_tsdb_mmap_chunk_corruptions_total", "Damaged places found in chunks_head.",
-          ReadOf(head->ooo().counters().chunks_unreadable));
+          [db = db_, head] {
+            const bool at_start = db->ready() && !db->replay_result().chunk_files.damage.ok();
+            return Value(head->ooo().counters().chunks_unreadable) + (at_start ? 1 : 0);
+          });
   Gauge("prometheus_tsdb_head_min_time", "Oldest sample of the head, in milliseconds.",
         [head] { return static_cast<double>(head->min_time()); });
   Gauge("prometheus_tsdb_head_max_time", "Newest sample of the head, in milliseconds.",
@@ -276,6 +279,10 @@ void DbMetrics::AddLog() {
   Counter("prometheus_tsdb_wal_replay_unknown_refs_total",
           "Samples of the log whose series it does not define.",
           result([](const tsdb::Db& d) { return d.replay_result().samples_unknown; }));
+  Counter(
+      "prometheus_tsdb_snapshot_replay_error_total",
+      "Snapshots of the head that were there and not used: damaged, or of another log.",
+      result([](const tsdb::Db& d) { return d.replay_result().snapshot_ignored.empty() ? 0 : 1; }));
   Gauge("prometheus_tsdb_data_replay_duration_seconds", "Duration of the replay.",
         result([](const tsdb::Db& d) { return absl::ToDoubleSeconds(d.replay_duration()); }));
   // The lock of a folder ends with its holder, so one never finds a left-over.
@@ -291,6 +298,10 @@ void DbMetrics::AddLog() {
   Counter("prometheus_tsdb_checkpoint_deletions_failed_total",
           "Deletions behind a checkpoint that failed.",
           ReadOf(counters.checkpoint_deletions_failed));
+  Counter("narthex_storage_head_snapshots_total", "Snapshots of the head written.",
+          ReadOf(counters.head_snapshots));
+  Counter("narthex_storage_head_snapshots_failed_total", "Snapshots of the head that failed.",
+          ReadOf(counters.head_snapshots_failed));
   // A truncation is a checkpoint and the deletion of what it stands for.
   Counter("prometheus_tsdb_wal_truncations_total", "Truncations of the log.",
           ReadOf(counters.checkpoints));

@@ -210,8 +210,10 @@ absl::Status Inspection::Status(v1::StatusResponse* response) const {
   response->set_reason(state.reason);
   const tsdb::ReplayProgress& progress = db_->replay_progress();
   v1::ReplayStatus* const replay = response->mutable_replay();
-  replay->set_segment_last(progress.segments_total.load());
-  replay->set_segment_current(progress.segments_done.load());
+  replay->set_segment_first(progress.segment_min.load());
+  replay->set_segment_last(progress.segment_max.load());
+  replay->set_segment_current(db_->ready() ? progress.segment_max.load()
+                                           : progress.segment_current.load());
   const std::shared_ptr<const tsdb::BlockList> blocks = db_->blocks();
   for (const std::shared_ptr<tsdb::Block>& block : *blocks) {
     response->add_blocks(tsdb::FormatBlockMeta(block->meta()));

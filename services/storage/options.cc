@@ -158,6 +158,8 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
                  "blocks that overlap are always merged");
   flags->Ignored("storage.tsdb.head-chunks-write-queue-size", true,
                  "chunks are written by the thread that maintains the data");
+  flags->Ignored("storage.tsdb.delay-compact-file.path", true,
+                 "compaction waits for nobody; take what is uploaded from a snapshot");
   flags->Ignored("storage.tsdb.delayed-compaction.max-percent", true,
                  "compaction yields to ingestion instead");
   for (const char* name :

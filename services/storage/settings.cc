@@ -56,6 +56,8 @@ tsdb::DbOptions MakeDbOptions(const Options& options, const config::StorageConfi
   const int64_t range_ms = absl::ToInt64Milliseconds(options.block_range_min);
   db.head.chunks.samples_target = static_cast<int>(options.samples_per_chunk);
   db.head.chunks.range_ms = range_ms;
+  db.head.chunks.start_timestamps = HasFeature(options, "st-storage");
+  db.chunk_segment_size_bytes = options.chunk_segment_size_bytes;
   db.head.limits = MakeHeadLimits(options);
   db.head.exemplars_max = db.settings.exemplars_max;
   db.block_range_min_ms = range_ms;

@@ -206,6 +206,8 @@ class StorageService::Rep : public v1::Storage::Service {
   }
   ~Rep() override { watch_stop_.Set(); }
 
+  void OnReady() { inspection_.NoteGrowth(); }
+
   void OnSynced() {
     MutexLock lock(&mu_);
     for (const Stream& stream : streams_) stream.acknowledger->OnSynced();
@@ -420,17 +422,21 @@ class StorageService::Rep : public v1::Storage::Service {
     friend auto operator<=>(const Stream&, const Stream&) = default;
   };
 
+  void ShowStreamsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    append_metrics_.streams->Set(static_cast<double>(streams_.size()));
+    append_metrics_.appenders->Set(static_cast<double>(streams_.size()));
+  }
   bool Register(const Stream& stream) {
     MutexLock lock(&mu_);
     if (stopping_) return false;
     streams_.insert(stream);
-    append_metrics_.streams->Set(static_cast<double>(streams_.size()));
+    ShowStreamsLocked();
     return true;
   }
   void Unregister(const Stream& stream) {
     MutexLock lock(&mu_);
     streams_.erase(stream);
-    append_metrics_.streams->Set(static_cast<double>(streams_.size()));
+    ShowStreamsLocked();
   }
 
   absl::Status ReadBatches(AppendStreamWriter* stream, AppendSession* session,
@@ -556,6 +562,7 @@ class StorageService::Rep : public v1::Storage::Service {
 StorageService::StorageService(Options options) : rep_(std::make_unique<Rep>(std::move(options))) {}
 StorageService::~StorageService() = default;
 grpc::Service* StorageService::service() { return rep_.get(); }
+void StorageService::OnReady() { rep_->OnReady(); }
 void StorageService::OnSynced() { rep_->OnSynced(); }
 void StorageService::Stop() { rep_->Stop(); }
 

@@ -48,6 +48,8 @@ class StorageService {
   ~StorageService();
 
   grpc::Service* service();
+  // The log is replayed: from now on series are new.
+  void OnReady();
   // Tells the senders what has become durable.
   void OnSynced();
   // Ends the Append streams; new ones are Unavailable. What was not acknowledged is sent again

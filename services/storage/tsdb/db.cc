@@ -64,7 +64,8 @@ Db::Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
       lock_(std::move(lock)),
       store_(fs, options_.path, logger_),
       head_(options_.head, clock),
-      compactor_(fs, clock, logger_, {{}, {}, options_.observer}),
+      compactor_(fs, clock, logger_,
+                 {{options_.chunk_segment_size_bytes, {}, {}}, {}, options_.observer}),
       settings_(options_.settings) {
   const absl::Duration window = options_.settings.out_of_order_window;
   if (window > absl::ZeroDuration()) head_.ooo().SetWindow(window);

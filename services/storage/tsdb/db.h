@@ -50,6 +50,7 @@ struct DbOptions {
   // The longest block that compaction makes; 0 is 31 days or a tenth of the retention, whichever
   // is less.
   int64_t block_range_max_ms = 0;
+  uint64_t chunk_segment_size_bytes = chunks::kSegmentSizeDefault;  // Of a block's files.
   // With less free than this (and than a sixteenth of it) the disk counts as full: nothing is
   // accepted before the writes fail.
   uint64_t disk_reserve_bytes = uint64_t{64} << 20;

@@ -69,7 +69,7 @@ IndexStatistics SeriesIndex::Statistics(size_t limit, uint64_t reference_before)
         if (series == 0) continue;
         ++values_of_name;
         const std::string_view value = TextOf(pair.text);
-        bytes_of_name += value.size() * series;
+        bytes_of_name += value.size();
         if (pairs.Wants(series)) pairs.Add(StrCat(name, "=", value), series);
         if (!is_metric) continue;
         metrics.Add(value, series);

@@ -37,7 +37,7 @@ struct IndexStatistics {
   uint64_t label_pairs = 0;  // That series have.
   std::vector<NamedCount> series_by_metric_name;
   std::vector<NamedCount> values_by_label_name;
-  std::vector<NamedCount> bytes_by_label_name;   // Each value counted once a series.
+  std::vector<NamedCount> bytes_by_label_name;   // Of all values, each counted once.
   std::vector<NamedCount> series_by_label_pair;  // "name=value"
   // Metric names by their series with references above the one asked for.
   std::vector<NamedCount> growth_by_metric_name;

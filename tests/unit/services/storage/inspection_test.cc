@@ -2,6 +2,7 @@
 // query uses.
 #include "catch2/catch.hpp"
 #include "lib/base/strings.h"
+#include "lib/model/metadata.h"
 #include "lib/rpc/storage_client.h"
 #include "tests/unit/services/storage/app_fixture.h"
 
@@ -51,7 +52,7 @@ TEST_CASE("Statistics are those of the series in memory") {
   CHECK(statistics->max_time == kStart + 29);
   CHECK(statistics->series_by_metric_name == Counts{{"bb", 20}, {"a", 10}});
   CHECK(statistics->values_by_label_name == Counts{{"i", 30}, {"__name__", 2}});
-  CHECK(statistics->bytes_by_label_name == Counts{{"__name__", 50}, {"i", 50}});
+  CHECK(statistics->bytes_by_label_name == Counts{{"i", 50}, {"__name__", 3}});
   CHECK(statistics->series_by_label_pair == Counts{{"__name__=bb", 20}, {"__name__=a", 10}});
   CHECK(statistics->growth_by_metric_name == Counts{{"bb", 20}, {"a", 10}});
   CHECK(statistics->growth_window < absl::Minutes(1));
@@ -105,6 +106,149 @@ TEST_CASE("Nothing is changed by hand unless a flag allows it") {
     CHECK(Message(status).find(fixture.endpoint()) != std::string::npos);
   }
   CHECK(fixture.Select({}).size() == 1);
+}
+
+// Three series of a histogram with metadata and exemplars, and one gauge, through Append.
+void SendFacts(const AppFixture& fixture) {
+  RawAppender appender(fixture.endpoint(), "sender");
+  storage::AppendBatchWriter writer;
+  writer.Clear(kStart);
+  uint64_t number = 0;
+  const Metadata histogram = {MetricType::kHistogram, "How long.", "seconds"};
+  for (const char* name : {"wait_bucket", "wait_count", "wait_sum"}) {
+    writer.AddWithDefinition(++number, Labels{{"__name__", name}, {"job", "a"}}, kStart, 1);
+    writer.SetMetadata(histogram);
+    if (number == 1) {
+      writer.AddExemplar({Labels{{"trace_id", "abc"}}, kStart - 5, 0.5});
+      writer.AddExemplar({Labels(), kStart - 3, -1});
+    }
+  }
+  writer.AddWithDefinition(++number, Labels{{"__name__", "temperature"}}, kStart, 20);
+  writer.SetMetadata({MetricType::kGauge, "How warm.", ""});
+  writer.AddExemplar({Labels{{"trace_id", "def"}}, kStart, 20});
+  writer.AddWithDefinition(++number, Labels{{"__name__", "plain"}}, kStart, 20);
+  REQUIRE(appender.Send(1, writer.Finish()));
+  REQUIRE(appender.WaitAccepted(1));
+  REQUIRE(appender.WaitDurable(1));
+}
+
+void CheckFacts(const AppFixture& fixture) {
+  const auto client = Client(fixture);
+  const auto all = client->Metadata("", 0, {});
+  INFO(all.status().ToString());
+  REQUIRE(all.ok());
+  REQUIRE(all->size() == 2);
+  CHECK((*all)[0].metric == "temperature");
+  CHECK((*all)[0].type == "gauge");
+  CHECK((*all)[0].help == "How warm.");
+  CHECK((*all)[1].metric == "wait");
+  CHECK((*all)[1].type == "histogram");
+  CHECK((*all)[1].unit == "seconds");
+  CHECK(client->Metadata("", 1, {})->size() == 1);
+  CHECK(client->Metadata("wait", 0, {})->size() == 1);
+  CHECK(client->Metadata("wait_bucket", 0, {})->empty());
+  CHECK(client->Metadata("temperature", 0, {})->size() == 1);
+  CHECK(client->Metadata("plain", 0, {})->empty());
+
+  const std::vector<std::vector<Matcher>> everything = {
+      {Matcher::Create(MatchType::kRegex, kMetricName, ".+").value()},
+      {Matcher::Equal("job", "a")}};
+  const auto exemplars = client->Exemplars(everything, kStart - 5, kStart, {});
+  INFO(exemplars.status().ToString());
+  REQUIRE(exemplars.ok());
+  REQUIRE(exemplars->size() == 2);
+  CHECK((*exemplars)[0].labels == Labels{{"__name__", "temperature"}});
+  CHECK((*exemplars)[0].exemplars ==
+        std::vector<Exemplar>{{Labels{{"trace_id", "def"}}, kStart, 20}});
+  CHECK((*exemplars)[1].labels == Labels{{"__name__", "wait_bucket"}, {"job", "a"}});
+  CHECK((*exemplars)[1].exemplars ==
+        std::vector<Exemplar>{{Labels{{"trace_id", "abc"}}, kStart - 5, 0.5},
+                              {Labels(), kStart - 3, -1}});
+  CHECK(client->Exemplars(everything, kStart - 4, kStart - 1, {})->size() == 1);
+  CHECK(client->Exemplars(everything, 0, kStart - 6, {})->empty());
+  CHECK(client->Exemplars(ByName("plain"), 0, kStart, {})->empty());
+  CHECK(absl::IsInvalidArgument(
+      client->Exemplars(std::vector<std::vector<Matcher>>{{}}, 0, 1, {}).status()));
+}
+
+TEST_CASE("Exemplars and metadata are answered, also after a restart") {
+  AppFixture fixture;
+  fixture.Start();
+  SendFacts(fixture);
+  CheckFacts(fixture);
+  fixture.app->Stop();
+  fixture.Start();
+  CheckFacts(fixture);
+  CHECK(fixture.Metric("prometheus_tsdb_exemplar_exemplars_in_storage") == 3);
+  CHECK(fixture.Metric("prometheus_tsdb_exemplar_series_with_exemplars_in_storage") == 2);
+}
+
+TEST_CASE("A reload changes what the storage section says") {
+  AppFixture fixture;
+  fixture.options.config_file = fixture.dir.File("prometheus.yml");
+  const auto configure = [&](std::string_view text) {
+    REQUIRE(io::PosixFileSystem()->WriteFileAtomically(fixture.options.config_file, text).ok());
+  };
+  configure("storage: {exemplars: {max_exemplars: 2}}\n");
+  fixture.Start();
+  SendFacts(fixture);
+  CHECK(fixture.Metric("prometheus_tsdb_exemplar_max_exemplars") == 2);
+  CHECK(fixture.Metric("prometheus_tsdb_exemplar_exemplars_in_storage") == 2);
+  CHECK(Client(fixture)->Status()->retention == "15d");
+  configure(
+      "storage:\n  exemplars: {max_exemplars: 1}\n"
+      "  tsdb: {retention: {size: 1GB}, out_of_order_time_window: 30m}\n");
+  CHECK(fixture.Querier()->Reload().ok());
+  CHECK(fixture.Metric("prometheus_tsdb_exemplar_max_exemplars") == 1);
+  CHECK(fixture.Metric("prometheus_tsdb_exemplar_exemplars_in_storage") == 1);
+  CHECK(fixture.Metric("prometheus_tsdb_retention_limit_bytes") == 1 << 30);
+  CHECK(Client(fixture)->Status()->retention == "1GiB");
+  CHECK(fixture.app->db().settings().out_of_order_window == absl::Minutes(30));
+  configure("storage: {nonsense: 1}\n");
+  CHECK(absl::IsInvalidArgument(fixture.Querier()->Reload()));
+  CHECK(Client(fixture)->Status()->retention == "1GiB");
+}
+
+// The series that have samples left.
+AppFixture::SeriesMap SelectSamples(const AppFixture& fixture) {
+  AppFixture::SeriesMap series = fixture.Select({});
+  std::erase_if(series, [](const auto& one) { return one.second.empty(); });
+  return series;
+}
+
+TEST_CASE("Series are deleted and snapshots taken by hand") {
+  AppFixture fixture;
+  fixture.options.enable_admin_api = true;
+  fixture.Start();
+  for (int i = 0; i < 10; ++i) {
+    Write(&fixture, Labels{{"__name__", i % 2 == 0 ? "even" : "odd"}, {"i", StrCat(i)}}, kStart + i,
+          i);
+  }
+  const auto client = Client(fixture);
+  const auto deleted = [&](std::vector<std::vector<Matcher>> sets, Timestamp min_time,
+                           Timestamp max_time) {
+    const absl::Status status = client->DeleteSeries(sets, min_time, max_time);
+    INFO(status.ToString());
+    CHECK(status.ok());
+    return SelectSamples(fixture).size();
+  };
+  CHECK(deleted({{Matcher::Equal("i", "3")}, {Matcher::Equal("i", "4")}}, kMinTimestamp,
+                kMaxTimestamp) == 8);
+  CHECK(deleted(ByName("even"), kStart, kStart + 6) == 5);
+  CHECK(deleted(ByName("nothing"), kMinTimestamp, kMaxTimestamp) == 5);
+  CHECK(absl::IsInvalidArgument(client->DeleteSeries({}, kMinTimestamp, kMaxTimestamp)));
+  CHECK(client->CleanTombstones().ok());
+  CHECK(SelectSamples(fixture).size() == 5);
+
+  const auto name = client->Snapshot(/*skip_head=*/false);
+  INFO(name.status().ToString());
+  REQUIRE(name.ok());
+  AppFixture copy;
+  copy.options.path = io::JoinPath(io::JoinPath(fixture.options.path, "snapshots"), *name);
+  copy.Start();
+  CHECK(SelectSamples(copy) == SelectSamples(fixture));
+  CHECK(Client(copy)->Status()->blocks.size() == 1);
+  CHECK(client->Compact().ok());
 }
 
 TEST_CASE("Before the log is replayed the status is answered, and nothing else") {

@@ -57,8 +57,7 @@ TEST_CASE("Statistics count what the series have") {
     std::vector<LabelView> views;
     for (const auto& [name, value] : labels) {
       views.push_back({name, value});
-      values[name].insert(value);
-      bytes[name] += value.size();
+      if (values[name].insert(value).second) bytes[name] += value.size();
       ++pairs[StrCat(name, "=", value)];
       if (name != "__name__") continue;
       ++metrics[value];
