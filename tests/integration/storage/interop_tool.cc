@@ -29,6 +29,7 @@ namespace {
 std::unique_ptr<Db> OpenDb(const std::string& path, bool small_segments) {
   DbOptions options;
   options.path = path;
+  options.head.exemplars_max = 1000;
   // Small, so that series are used in segments that do not define them.
   if (small_segments) options.log.segment_size_bytes = uint64_t{256} << 10;
   auto db = Db::Open(options, io::PosixFileSystem(), RealClock(),
@@ -88,6 +89,49 @@ void Write(const std::string& path, int minutes) {
       }
       NARTHEX_CHECK_OK(appender.Commit());
     }
+  }
+  NARTHEX_CHECK_OK(db->Sync());
+}
+
+// Sample i of both series is at i seconds after a multiple of a minute that is a minute ago: count
+// i + 3 (and a half, of floats), sum 2 * i.
+void WriteHistograms(const std::string& path) {
+  const std::unique_ptr<Db> db = OpenDb(path, true);
+  const Timestamp start = ToTimestamp(RealClock()->Now()) / 60'000 * 60'000 - 60'000;
+  const Labels integers = Labels::FromPairs({{"__name__", "integers"}});
+  const Labels floats = Labels::FromPairs({{"__name__", "floats"}});
+  HeadAppender appender(&db->head());
+  for (int i = 0; i < 30; ++i) {
+    storage::AppendBatch batch;
+    batch.base_timestamp = start + i * 1000;
+    for (const Labels* labels : {&integers, &floats}) {
+      storage::AppendBatch::Definition definition;
+      definition.number = batch.definitions.size() + 1;
+      for (const LabelView label : *labels) definition.labels.push_back(label);
+      batch.definitions.push_back(std::move(definition));
+      batch.refs.push_back(0);
+      batch.values.push_back(2.0 * i);
+      storage::AppendBatch::HistogramEntry entry;
+      entry.index = batch.refs.size() - 1;
+      entry.histogram.schema = 2;
+      entry.histogram.zero_count = 1;
+      entry.histogram.zero_threshold = 0.001;
+      entry.histogram.count = static_cast<uint64_t>(i) + 3;
+      entry.histogram.sum = 2.0 * i;
+      entry.histogram.positive_spans = {{1, 2}};
+      entry.histogram.positive_deltas = {1, i};  // 1 and i + 1.
+      if (labels == &floats) {
+        entry.is_float = true;
+        entry.float_histogram = ToFloat(entry.histogram);
+        entry.float_histogram.zero_count += 0.5;
+        entry.float_histogram.count += 0.5;
+      }
+      batch.histograms.push_back(std::move(entry));
+    }
+    batch.exemplars.push_back({0, batch.base_timestamp, 0.25, {{"trace_id", "abc"}}});
+    batch.metadata.push_back({0, MetricType::kHistogram, "Help.", "s"});
+    AppendResult result;
+    NARTHEX_CHECK_OK(appender.Append(batch, nullptr, 0, &result));
   }
   NARTHEX_CHECK_OK(db->Sync());
 }
@@ -170,6 +214,8 @@ int main(int argc, char** argv) {
   int64_t to;
   if (command == "write" && argc == 4 && narthex::ParseInt64(argv[3], &minutes)) {
     narthex::tsdb::Write(argv[2], static_cast<int>(minutes));
+  } else if (command == "histograms") {
+    narthex::tsdb::WriteHistograms(argv[2]);
   } else if (command == "checkpoint") {
     narthex::tsdb::Checkpoint(argv[2]);
   } else if (command == "dump") {
@@ -184,10 +230,10 @@ int main(int argc, char** argv) {
   } else if (command == "snapshot") {
     narthex::tsdb::Snapshot(argv[2]);
   } else {
-    std::fprintf(
-        stderr,
-        "usage: interop_tool write DIR MINUTES | checkpoint DIR | dump DIR | compact DIR | "
-        "delete DIR NAME VALUE MIN MAX | clean DIR | snapshot DIR\n");
+    std::fprintf(stderr,
+                 "usage: interop_tool write DIR MINUTES | histograms DIR | checkpoint DIR | dump "
+                 "DIR | compact DIR | "
+                 "delete DIR NAME VALUE MIN MAX | clean DIR | snapshot DIR\n");
     return 1;
   }
   return 0;

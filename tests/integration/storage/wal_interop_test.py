@@ -7,11 +7,13 @@ import math
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.parse
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suite"))
 from harness import Process, bin_dir, fetch, free_port, peer, run_cases, wait_for  # noqa: E402
@@ -81,7 +83,7 @@ def text_of(metric):
 
 
 class Prometheus:
-    def __init__(self, directory, config=""):
+    def __init__(self, directory, config="", flags=()):
         self.port = free_port()
         config = config.replace("PORT", str(self.port))
         path = directory + ".yml"
@@ -89,7 +91,7 @@ class Prometheus:
             f.write(config)
         self.log = directory + ".log"
         self.process = Process([peer("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={directory}",
-                                "--storage.tsdb.retention.time=10y", f"--web.listen-address=127.0.0.1:{self.port}"], self.log)
+                                "--storage.tsdb.retention.time=10y", f"--web.listen-address=127.0.0.1:{self.port}", *flags], self.log)
         wait_for("Prometheus", lambda: fetch(f"http://127.0.0.1:{self.port}/-/ready")[0] == 200, 60)
 
     def check_log(self):
@@ -208,6 +210,111 @@ def prometheus_reads_our_checkpoints(directory):
         prometheus.process.kill(signal.SIGTERM)
 
 
+ALL_FEATURES = ("--enable-feature=native-histograms,exemplar-storage,metadata-storage", "--web.enable-remote-write-receiver")
+
+
+@with_directories
+def prometheus_reads_our_histograms(directory):
+    """Prometheus reads native histograms with integer and float counts, and exemplars, from our log and from our checkpoint of it"""
+    ours = os.path.join(directory, "ours")
+    tool("histograms", ours)
+    # A segment begins with each opening, so that there is something to cover.
+    dump(ours), dump(ours)
+    for checkpoint in (False, True):
+        if checkpoint:
+            tool("checkpoint", ours)
+        theirs = os.path.join(directory, f"theirs-{checkpoint}")
+        copy_log(ours, theirs)
+        prometheus = Prometheus(theirs, flags=ALL_FEATURES)
+        try:
+            prometheus.check_log()
+            start = int(time.time()) // 60 * 60 - 180
+            compared = 0
+            for name, more in (("integers", 0), ("floats", 0.5)):
+                for function, value in (("count", lambda i: i + 3 + more), ("sum", lambda i: 2 * i)):
+                    result = fetch_json(prometheus.port, "query_range", query=f"histogram_{function}({name})", start=start,
+                                        end=start + 240, step=1)
+                    assert len(result) == 1, result
+                    values = [float(v) for _, v in result[0]["values"]]
+                    # Within the lookback the last one is answered again.
+                    assert values[:30] == [value(i) for i in range(30)], values[:30]
+                    assert set(values[30:]) <= {value(29)}, values[30:]
+                    compared += 30
+            status, body = fetch(f"http://127.0.0.1:{prometheus.port}/api/v1/query_exemplars?query=integers&start={start}&end={start + 240}")
+            exemplars = json.loads(body)["data"]
+            assert status == 200 and exemplars[0]["exemplars"][0]["labels"] == {"trace_id": "abc"}, body
+            print(f"     {compared} histograms")
+        finally:
+            prometheus.process.kill(signal.SIGTERM)
+
+
+def protobuf(*fields):
+    """A message of (number, value): ints are varints, floats doubles, bytes and str as they are."""
+    def varint(n):
+        out = bytearray()
+        n &= 2**64 - 1
+        while n >= 0x80:
+            out.append(n & 0x7f | 0x80)
+            n >>= 7
+        out.append(n)
+        return bytes(out)
+    out = b""
+    for number, value in fields:
+        if isinstance(value, float):
+            out += varint(number << 3 | 1) + struct.pack("<d", value)
+        elif isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        else:
+            data = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(data)) + data
+    return out
+
+
+def snappy_literal(data):
+    """The block format without any compression."""
+    out, n = bytearray(), len(data)
+    while n >= 0x80:
+        out.append(n & 0x7f | 0x80)
+        n >>= 7
+    out.append(n)
+    for at in range(0, len(data), 60):
+        piece = data[at:at + 60]
+        out.append((len(piece) - 1) << 2)
+        out += piece
+    return bytes(out)
+
+
+@with_directories
+def we_read_their_histograms(directory):
+    """we read native histograms with integer and float counts from the log of a Prometheus that was killed"""
+    theirs = os.path.join(directory, "theirs")
+    prometheus = Prometheus(theirs, flags=ALL_FEATURES)
+    try:
+        now = int(time.time()) * 1000 - 60_000
+        series = []
+        for name, is_float in (("integers", False), ("floats", True)):
+            histograms = []
+            for i in range(20):
+                fields = [(2, i + 3.5) if is_float else (1, i + 3), (3, 2.0 * i), (4, 4), (5, 0.001),  # Schema 2 in zigzag.
+                          (7, 1.5) if is_float else (6, 1), (11, protobuf((1, 2), (2, 2)))]
+                # Packed: differences in zigzag, or doubles.
+                fields.append((13, struct.pack("<2d", 1, i + 1)) if is_float else (12, bytes([2, 2 * i])))
+                histograms.append((4, protobuf(*fields, (15, now + i * 1000))))
+            series.append((1, protobuf((1, protobuf((1, "__name__"), (2, name))), *histograms)))
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{prometheus.port}/api/v1/write", data=snappy_literal(protobuf(*series)),
+            headers={"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf", "X-Prometheus-Remote-Write-Version": "0.1.0"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 204, answer.status
+    finally:
+        prometheus.process.kill(signal.SIGKILL)
+    mine = dump(theirs)
+    expected = {now + i * 1000: 2.0 * i for i in range(20)}
+    for name in ("integers", "floats"):
+        sums = {t: float(v) for t, v in mine['{__name__="%s"}' % name].items()}
+        assert sums == expected, sums
+
+
 SELF_SCRAPE = "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\nscrape_configs:\n" \
               "  - {job_name: self, static_configs: [{targets: ['127.0.0.1:PORT']}]}\n"
 
@@ -258,5 +365,5 @@ def a_folder_goes_from_hand_to_hand(directory):
 
 
 if __name__ == "__main__":
-    run_cases([promtool_reads_our_log, prometheus_answers_from_our_log, prometheus_reads_our_checkpoints, we_read_their_log,
-               a_folder_goes_from_hand_to_hand])
+    run_cases([promtool_reads_our_log, prometheus_answers_from_our_log, prometheus_reads_our_checkpoints,
+               prometheus_reads_our_histograms, we_read_their_log, we_read_their_histograms, a_folder_goes_from_hand_to_hand])
