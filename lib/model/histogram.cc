@@ -181,9 +181,11 @@ bool SameBuckets(std::span<const HistogramSpan> a_spans, const std::vector<Bucke
 
 template <typename H>
 bool SameHead(const H& a, const H& b) {
-  return a.schema == b.schema && a.zero_threshold == b.zero_threshold &&
-         SameBits(a.zero_count, b.zero_count) && SameBits(a.count, b.count) &&
-         SameBits(a.sum, b.sum) && SameBits(a.custom_values, b.custom_values);
+  const bool same_threshold =
+      a.zero_threshold == b.zero_threshold || SameBits(a.zero_threshold, b.zero_threshold);
+  return a.schema == b.schema && same_threshold && SameBits(a.zero_count, b.zero_count) &&
+         SameBits(a.count, b.count) && SameBits(a.sum, b.sum) &&
+         SameBits(a.custom_values, b.custom_values);
 }
 
 int64_t Sum(int64_t a, int64_t b) {  // Wraps.
