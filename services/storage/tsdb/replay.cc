@@ -176,6 +176,8 @@ void Replay::IgnoreSnapshot(const absl::Status& cause) {
 }
 
 bool Replay::ChunkIsWanted(const HeadChunk& chunk) const {
+  // Truncations and blocks of the head say nothing of late samples: their own log does.
+  if (chunk.out_of_order) return true;
   if (newest_.truncation && chunk.place < newest_.truncation->chunks_end &&
       chunk.max_time < newest_.truncation->min_time) {
     return false;
