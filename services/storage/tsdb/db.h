@@ -216,8 +216,8 @@ class Db {
   absl::Status ReloadLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   void MarkFailedLocked(const std::vector<std::shared_ptr<Block>>& blocks,
                         const absl::Status& cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
-  // Waits until nobody needs what the newest blocks stand for.
-  absl::Status WaitForReaders(const Pace& pace);
+  // Waits until the readers are gone that entered before the line was drawn.
+  absl::Status WaitForReaders(uint64_t line, const Pace& pace);
   uint64_t BytesBesideBlocks() const;
   int64_t BlockRangeMax() const;
 
@@ -251,6 +251,7 @@ class Db {
     Timestamp begin;
     Timestamp end;
     uint64_t revision;  // Of the head before it was read.
+    uint64_t line;      // Readers below it may need the head.
   };
   std::optional<Written> written_ ABSL_GUARDED_BY(work_mu_);
   absl::Duration head_compacted_ ABSL_GUARDED_BY(work_mu_);  // Monotonic.

@@ -203,7 +203,7 @@ absl::Status Db::WriteHeadLocked(Timestamp begin, Timestamp end, const Pace& pac
     if (next >= end) break;
     at = AlignDown(next, range_ms);
   }
-  written_ = {begin, end, revision};
+  written_ = {begin, end, revision, gate_.DrawLine()};
   return absl::OkStatus();
 }
 
@@ -216,7 +216,7 @@ absl::Status Db::CompactHeadLocked(Timestamp begin, Timestamp end, const Pace& p
   if (!there) {
     NARTHEX_RETURN_IF_ERROR(WriteHeadLocked(begin, end, pace));
   }
-  NARTHEX_RETURN_IF_ERROR(WaitForReaders(pace));
+  NARTHEX_RETURN_IF_ERROR(WaitForReaders(gate_.DrawLine(), pace));
   const absl::Duration start = clock_->Monotonic();
   const absl::StatusOr<Head::TruncateResult> result = head_.TruncateBefore(end);
   if (!result.ok()) {
@@ -263,7 +263,7 @@ absl::Status Db::CompactOutOfOrderLocked(const Pace& pace) {
       NARTHEX_RETURN_IF_ERROR(PublishLocked(meta.ulid));
     }
   }
-  NARTHEX_RETURN_IF_ERROR(WaitForReaders(pace));
+  NARTHEX_RETURN_IF_ERROR(WaitForReaders(gate_.DrawLine(), pace));
   NARTHEX_RETURN_IF_ERROR(
       Annotate(head_.DropOutOfOrder(frozen), "drop out-of-order samples that are in blocks"));
   logger_.Info("out-of-order samples written into blocks", {{"series", frozen.series}});
@@ -282,12 +282,11 @@ absl::Status Db::PublishLocked(const std::string& ulid) {
   return DataLoss("block ", ulid, " was written and cannot be opened");
 }
 
-absl::Status Db::WaitForReaders(const Pace& pace) {
+absl::Status Db::WaitForReaders(uint64_t line, const Pace& pace) {
   // A reader whose client is slow must not hold up late batches for ever; what is written stays
   // written, and the next round goes on here.
   constexpr absl::Duration kPatience = absl::Seconds(30);
   constexpr absl::Duration kStep = absl::Milliseconds(100);
-  const uint64_t line = gate_.DrawLine();
   for (absl::Duration waited; !gate_.WaitBelow(line, kStep); waited += kStep) {
     NARTHEX_RETURN_IF_ERROR(Paced(pace));
     if (waited >= kPatience) {

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suite"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # In front: the suite has files of the same names.
 from harness import peer, run_cases  # noqa: E402
 from wal_interop_test import (Prometheus, compare, dump, fetch_json, promtool_dump, same_value, scrape_for_a_while, text_of,  # noqa: E402
                               tool, with_directories)
 
-MINUTES = 400
+MINUTES = 380
 
 
 def promtool(*args):
@@ -48,7 +48,7 @@ def promtool_reads_what_we_compact(directory):
     samples = compare(before, promtool_dump_copy(ours))
     for block in listed:
         report = promtool("analyze", ours, block[0])
-        assert "Total Series" in report, report
+        assert "\nSeries: " in report, report
     print(f"     {samples} samples, {count} blocks")
     # Compacting again changes nothing.
     assert int(tool("compact", ours).stdout) == count
@@ -92,7 +92,9 @@ def prometheus_opens_our_snapshot_and_folder(directory):
     for folder in (kept, ours):
         prometheus = Prometheus(folder)
         try:
-            prometheus.check_log()
+            with open(prometheus.log, errors="replace") as f:
+                bad = [line for line in f if "corrupt" in line or "err=" in line or "nknown series references" in line]
+            assert not bad, bad
             end_ms = max(max(samples) for samples in mine.values()) + 500
             theirs = {text_of(r["metric"]): {round(t * 1000): v for t, v in r["values"]}
                       for r in fetch_json(prometheus.port, "query", query=f'{{__name__=~".+"}}[{MINUTES + 10}m]', time=f"{end_ms / 1000:.3f}")}
