@@ -216,7 +216,7 @@ absl::Status Db::CompactHeadLocked(Timestamp begin, Timestamp end, const Pace& p
   if (!there) {
     NARTHEX_RETURN_IF_ERROR(WriteHeadLocked(begin, end, pace));
   }
-  NARTHEX_RETURN_IF_ERROR(WaitForReaders(gate_.DrawLine(), pace));
+  NARTHEX_RETURN_IF_ERROR(WaitForReaders(written_->line, pace));
   const absl::Duration start = clock_->Monotonic();
   const absl::StatusOr<Head::TruncateResult> result = head_.TruncateBefore(end);
   if (!result.ok()) {
