@@ -285,13 +285,13 @@ class Head {
   SeriesTable table_;  // Changed under append_mu_.
   SeriesIndex index_;
   SeriesWriter writer_ ABSL_GUARDED_BY(append_mu_){&table_};
+  HeadDeletions deletions_;
   OooHead ooo_;
   mutable Isolation isolation_;
   ChangeLog changes_;
   HeadCounters counters_;
   ExemplarStore exemplars_;
   MetadataStore metadata_;
-  HeadDeletions deletions_;
   std::atomic<Timestamp> min_time_{kMaxTimestamp};
   std::atomic<Timestamp> max_time_{kMinTimestamp};
   std::atomic<Timestamp> truncated_before_{kMinTimestamp};

@@ -136,6 +136,10 @@ Refusal HeadAppender::CheckSample(const Incoming& sample, bool* repeated) const 
                                               : hot.state.timestamp;
   if (sample.timestamp > newest) return Refusal::kNone;
   if (sample.timestamp < newest) return Refusal::kOutOfOrder;
+  // What is deleted is not there to be repeated, and can come again beside the chunks.
+  if (pending == nullptr && head_->deletions_.Covers(sample.slot, newest)) {
+    return Refusal::kOutOfOrder;
+  }
   if (pending != nullptr) {
     const auto* const before =
         pending->histogram == 0 ? nullptr : histograms_[pending->histogram - 1];

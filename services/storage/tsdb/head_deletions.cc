@@ -21,6 +21,17 @@ void HeadDeletions::Of(Slot slot, std::vector<storage::DeletedInterval>* out) co
   if (const auto found = series_.find(slot); found != series_.end()) *out = found->second;
 }
 
+bool HeadDeletions::Covers(Slot slot, Timestamp timestamp) const {
+  if (intervals() == 0) return false;
+  MutexLock lock(&mu_);
+  const auto found = series_.find(slot);
+  return found != series_.end() &&
+         std::any_of(found->second.begin(), found->second.end(),
+                     [timestamp](const storage::DeletedInterval& interval) {
+                       return interval.min_time <= timestamp && timestamp <= interval.max_time;
+                     });
+}
+
 void HeadDeletions::TruncateBefore(Timestamp min_time) {
   if (intervals() == 0) return;
   MutexLock lock(&mu_);

@@ -23,6 +23,8 @@ class HeadDeletions {
   void Add(Slot slot, storage::DeletedInterval interval);
   // Sorted, apart from each other; *out is overwritten.
   void Of(Slot slot, std::vector<storage::DeletedInterval>* out) const;
+  // Whether a sample at this time, were it there, would be deleted.
+  bool Covers(Slot slot, Timestamp timestamp) const;
   // Forgets intervals that end before `min_time`, and all of the series that are gone.
   void TruncateBefore(Timestamp min_time);
   void Forget(std::span<const Slot> slots);

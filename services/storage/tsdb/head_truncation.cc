@@ -52,7 +52,15 @@ absl::StatusOr<size_t> Head::Delete(std::span<const Matcher> matchers, Timestamp
   header.records = records.size() - 1;
   wal::EncodeBatchHeader(header, &records[0]);
   const std::vector<std::string_view> views(records.begin(), records.end());
+  std::vector<OooHead::Deleted> of_late;
+  for (const Deleted& one : deleted) {
+    if (ooo_.Has(one.slot)) {
+      of_late.push_back({one.slot, one.interval.min_time, one.interval.max_time});
+    }
+  }
+  NARTHEX_RETURN_IF_ERROR(Annotate(ooo_.LogDelete(of_late), "log the deletion of late samples"));
   NARTHEX_RETURN_IF_ERROR(Annotate(log_->Log(views), "log the deletion"));
+  ooo_.Delete(of_late);
 
   Timestamp oldest_deleted = kMaxTimestamp;
   for (const Deleted& one : deleted) {

@@ -55,10 +55,11 @@ void OooHead::Bounds::Add(Timestamp min, Timestamp max) {
 }
 
 OooHead::OooHead(const OooOptions& options, const SeriesTable* table, const SeriesIndex* index,
-                 HeadChunks* chunk_files)
+                 const HeadDeletions* deletions, HeadChunks* chunk_files)
     : options_(options),
       table_(table),
       index_(index),
+      deletions_(deletions),
       chunk_files_(chunk_files),
       window_ms_(absl::ToInt64Milliseconds(options.window)),
       shards_(new Shard[kShards]),
@@ -89,7 +90,8 @@ Refusal OooHead::Check(const OooSample& sample, Timestamp head_max_time, bool* r
   *repeated = false;
   const Timestamp time = sample.timestamp;
   std::optional<bool> same;
-  if (table_->ReadChunks(sample.slot, time, time, kAllBatches, &check_chunks_)) {
+  if (table_->ReadChunks(sample.slot, time, time, kAllBatches, &check_chunks_) &&
+      !deletions_->Covers(sample.slot, time)) {
     for (const storage::SelectChunk& chunk : check_chunks_.chunks) {
       check_samples_.Clear();
       const absl::Status decoded = chunkenc::DecodeChunk(
@@ -110,7 +112,8 @@ Refusal OooHead::Check(const OooSample& sample, Timestamp head_max_time, bool* r
   const int64_t window_ms = window_ms_.load(std::memory_order_relaxed);
   if (window_ms == 0) return Refusal::kOutOfOrder;
   if (same) return Refusal::kDuplicate;
-  return time < head_max_time - window_ms ? Refusal::kTooOld : Refusal::kNone;
+  const bool too_old = head_max_time != kMinTimestamp && time < head_max_time - window_ms;
+  return too_old ? Refusal::kTooOld : Refusal::kNone;
 }
 
 ChunkPlace OooHead::Flush(Slot slot, OooSeries* series, BatchNumber seen_by_all) {
@@ -215,6 +218,31 @@ void OooHead::Apply(std::span<const OooSample> samples, BatchNumber batch,
     counters_.delay_seconds_sum.fetch_add(static_cast<uint64_t>(delay_seconds),
                                           std::memory_order_relaxed);
   }
+}
+
+absl::Status OooHead::LogDelete(std::span<const Deleted> deleted) {
+  std::string record(1, static_cast<char>(kWblDeleted));
+  AppendBig(&record, chunk_files_->end());
+  const size_t empty_size = record.size();
+  const auto log = [&]() {
+    const std::string_view records[] = {record};
+    return log_->Log(records);
+  };
+  constexpr size_t kRecordBytes = size_t{1} << 20;
+  for (const Deleted& one : deleted) {
+    if (!Has(one.slot)) continue;
+    AppendBig(&record, uint64_t{table_->cold(one.slot).reference});
+    AppendBig(&record, static_cast<uint64_t>(one.min_time));
+    AppendBig(&record, static_cast<uint64_t>(one.max_time));
+    if (record.size() < kRecordBytes) continue;
+    NARTHEX_RETURN_IF_ERROR(log());
+    record.resize(empty_size);
+  }
+  return record.size() == empty_size ? absl::OkStatus() : log();
+}
+
+void OooHead::Delete(std::span<const Deleted> deleted) {
+  for (const Deleted& one : deleted) ReplayDeleted(one, ~ChunkPlace{0});
 }
 
 absl::Status OooHead::Sync() { return log_ == nullptr ? absl::OkStatus() : log_->Sync(); }
@@ -426,6 +454,34 @@ void OooHead::ReplayDropped(ChunkPlace chunks_end) {
     Shard& shard = shards_[i];
     MutexLock lock(&shard.mu);
     for (const auto& [slot, series] : shard.series) series->DropBefore(chunks_end, chunk_files_);
+  }
+}
+
+void OooHead::ReplayDeleted(const Deleted& deleted, ChunkPlace chunks_end) {
+  Shard& shard = ShardOf(deleted.slot);
+  MutexLock lock(&shard.mu);
+  const auto found = shard.series.find(deleted.slot);
+  if (found == shard.series.end()) return;
+  found->second->Delete(deleted.min_time, deleted.max_time, chunks_end, chunk_files_);
+  if (!found->second->empty()) return;
+  shard.series.erase(found);
+  series_count_.fetch_sub(1, std::memory_order_release);
+}
+
+void OooHead::ReplayDeletions(const DeletedOf& deleted_of) {
+  std::vector<Slot> slots;
+  for (size_t i = 0; i < kShards; ++i) {
+    const Shard& shard = shards_[i];
+    ReaderMutexLock lock(&shard.mu);
+    for (const auto& [slot, series] : shard.series) slots.push_back(slot);
+  }
+  std::vector<storage::DeletedInterval> intervals;
+  for (const Slot slot : slots) {
+    intervals.clear();
+    deleted_of(slot, &intervals);
+    for (const storage::DeletedInterval& interval : intervals) {
+      ReplayDeleted({slot, interval.min_time, interval.max_time}, ~ChunkPlace{0});
+    }
   }
 }
 

@@ -22,6 +22,7 @@
 #include "lib/storage/storage.h"
 #include "services/storage/tsdb/chunk_series.h"
 #include "services/storage/tsdb/head_chunks.h"
+#include "services/storage/tsdb/head_deletions.h"
 #include "services/storage/tsdb/ooo_series.h"
 #include "services/storage/tsdb/series.h"
 #include "services/storage/tsdb/series_index.h"
@@ -62,18 +63,18 @@ struct OooCounters {
 // Drop() forgets it once it is in blocks, together with its part of the log. A frozen part that is
 // never dropped (the compaction failed) is part of the next one.
 //
-// Owned by Head. Thread safety: Check(), Log(), Apply(), Freeze() and LogDropped() are called under
-// the head's append lock; Drop() by one thread at a time, beside them; everything that reads may be
-// called from any thread at any time, on slots that the index has published. Its own locks are
-// leaves.
+// Owned by Head. Thread safety: Check(), Log(), Apply(), LogDelete(), Delete(), Freeze() and
+// LogDropped() are called under the head's append lock; Drop() by one thread at a time, beside
+// them; everything that reads may be called from any thread at any time, on slots that the index
+// has published. Its own locks are leaves.
 class OooHead {
  public:
   // Deleted intervals of a series, sorted.
   using DeletedOf = std::function<void(Slot, std::vector<storage::DeletedInterval>*)>;
 
-  // The pointees must outlive it.
+  // The pointees must outlive it. `deletions` are those of the table's chunks.
   OooHead(const OooOptions& options, const SeriesTable* table, const SeriesIndex* index,
-          HeadChunks* chunk_files);
+          const HeadDeletions* deletions, HeadChunks* chunk_files);
   ~OooHead();
   OooHead(const OooHead&) = delete;
   OooHead& operator=(const OooHead&) = delete;
@@ -98,6 +99,15 @@ class OooHead {
   // Makes logged samples part of `batch`, which becomes visible later. Samples that are there
   // already are left out.
   void Apply(std::span<const OooSample> samples, BatchNumber batch, Timestamp head_max_time);
+  // Deletes the samples of these series that are there now. LogDelete() comes first; Delete() when
+  // that and the deletion in the head's own log are OK. Not while something frozen is being read.
+  struct Deleted {
+    Slot slot = kNoSlot;
+    Timestamp min_time = 0;
+    Timestamp max_time = 0;  // Inclusive.
+  };
+  absl::Status LogDelete(std::span<const Deleted> deleted);
+  void Delete(std::span<const Deleted> deleted);
   // Makes durable what was logged before the call. From any thread.
   absl::Status Sync();
 
@@ -112,11 +122,11 @@ class OooHead {
 
   // The chunks that overlap min_time…max_time (inclusive), with the samples of batches up to
   // `visible` only; false when there is none. Samples within a chunk are sorted and unique; two
-  // chunks may have the same sample (after a crash). Valid as long as *out. Deletes are the
-  // caller's to apply.
+  // chunks may have the same sample (after a crash). Valid as long as *out. Deleted samples are
+  // not among them.
   bool ReadChunks(Slot slot, Timestamp min_time, Timestamp max_time, BatchNumber visible,
                   OooChunks* out) const;
-  // Whether ReadChunks() would find any.
+  // Whether ReadChunks() would find any; true also where all of that is deleted.
   bool Overlaps(Slot slot, Timestamp min_time, Timestamp max_time, BatchNumber visible) const;
 
   // What was there at one moment.
@@ -153,6 +163,10 @@ class OooHead {
   void ReplaySample(const OooSample& sample);
   void ReplayMarker(Slot slot, ChunkPlace place);
   void ReplayDropped(ChunkPlace chunks_end);
+  // Chunks from chunks_end on were written after the deletion.
+  void ReplayDeleted(const Deleted& deleted, ChunkPlace chunks_end);
+  // Another program deletes late samples with the others, by what its own log says.
+  void ReplayDeletions(const DeletedOf& deleted_of);
   // From now on batches may come.
   void OpenLog(std::unique_ptr<Wbl> log);
 
@@ -179,6 +193,7 @@ class OooHead {
   const OooOptions options_;
   const SeriesTable* const table_;
   const SeriesIndex* const index_;
+  const HeadDeletions* const deletions_;
   HeadChunks* const chunk_files_;
 
   // Synchronise themselves.

@@ -123,6 +123,31 @@ void OooReplay::DropBatch() {
   batch_.clear();
 }
 
+absl::Status OooReplay::ApplyOurs(std::string_view record) {
+  ByteReader reader(record.substr(1));
+  ChunkPlace chunks_end;
+  bool good = reader.ReadBig(&chunks_end);
+  if (good && static_cast<uint8_t>(record[0]) == kWblChunksDropped) {
+    good = reader.done();
+    if (good) head_->ReplayDropped(chunks_end);
+  } else {
+    while (good && !reader.done()) {
+      uint64_t reference;
+      uint64_t min_time;
+      uint64_t max_time;
+      good = reader.ReadBig(&reference) && reader.ReadBig(&min_time) && reader.ReadBig(&max_time);
+      if (!good) break;
+      const Slot slot = table_->FindReference(reference);
+      if (slot == kNoSlot) continue;
+      head_->ReplayDeleted(
+          {slot, static_cast<Timestamp>(min_time), static_cast<Timestamp>(max_time)}, chunks_end);
+    }
+  }
+  return good ? absl::OkStatus()
+              : DataLoss("a record of type ", int{static_cast<uint8_t>(record[0])}, " has ",
+                         record.size(), " bytes");
+}
+
 absl::Status OooReplay::Apply(std::string_view record) {
   OooSample sample;
   const auto replay = [&](uint64_t reference) {
@@ -134,15 +159,8 @@ absl::Status OooReplay::Apply(std::string_view record) {
     head_->ReplaySample(sample);
     ++result_->samples;
   };
-  if (static_cast<uint8_t>(record.empty() ? 0 : record[0]) == kWblChunksDropped) {
-    ByteReader reader(record.substr(1));
-    ChunkPlace chunks_end;
-    if (!reader.ReadBig(&chunks_end) || !reader.done()) {
-      return DataLoss("the record of dropped chunks has ", record.size(), " bytes");
-    }
-    head_->ReplayDropped(chunks_end);
-    return absl::OkStatus();
-  }
+  const uint8_t type = record.empty() ? uint8_t{0} : static_cast<uint8_t>(record[0]);
+  if (type == kWblChunksDropped || type == kWblDeleted) return ApplyOurs(record);
   switch (wal::TypeOfRecord(record)) {
     case wal::RecordType::kSamples:
     case wal::RecordType::kSamplesV2:
@@ -215,6 +233,11 @@ absl::Status OpenOutOfOrderLog(const OooLogStart& start, Head* head, const Logge
     NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::WritableFile> last,
                              start.fs->OpenAppend(result->last_segment_path));
     NARTHEX_RETURN_IF_ERROR(last->Sync());
+  }
+  if (!start.senders_known) {
+    head->ooo().ReplayDeletions([head](Slot slot, std::vector<storage::DeletedInterval>* out) {
+      head->Deleted(slot, out);
+    });
   }
   head->ooo().OpenLog(
       std::make_unique<Wbl>(start.fs, start.directory, start.options, result->next_segment));

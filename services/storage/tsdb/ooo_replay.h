@@ -53,6 +53,7 @@ class OooReplay {
   absl::Status OnRecord(std::string_view record);
   void DropBatch();
   absl::Status Apply(std::string_view record);
+  absl::Status ApplyOurs(std::string_view record);
 
   io::FileSystem* const fs_;
   const SeriesTable* const table_;

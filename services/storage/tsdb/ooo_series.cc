@@ -95,7 +95,7 @@ std::optional<bool> OooSeries::Compare(const OooSample& sample, const HeadChunks
   ChunkPins pins;
   SampleBuffer samples;
   for (const Chunk& chunk : chunks_) {
-    if (time < chunk.min_time || chunk.max_time < time) continue;
+    if (time < chunk.min_time || chunk.max_time < time || chunk.IsDeleted(time)) continue;
     const absl::StatusOr<HeadChunk> read = files.Read(chunk.place, &pins);
     if (!read.ok()) continue;
     samples.Clear();
@@ -146,7 +146,7 @@ ChunkPlace OooSeries::Flush(uint64_t reference, BatchNumber seen_by_all, bool st
     record.out_of_order = true;
     record.bytes = finished.bytes;
     place = files->Append(record);
-    Chunk chunk;
+    Chunk& chunk = chunks_.emplace_back();
     chunk.place = place;
     chunk.min_time = finished.min_time;
     chunk.max_time = finished.max_time;
@@ -160,10 +160,16 @@ ChunkPlace OooSeries::Flush(uint64_t reference, BatchNumber seen_by_all, bool st
     if (chunk.newest_batch > seen_by_all) {
       chunk.batches = std::make_shared<const std::vector<BatchNumber>>(std::move(batches));
     }
-    chunks_.push_back(std::move(chunk));
   }
   open_.clear();
   return place;
+}
+
+bool OooSeries::Chunk::IsDeleted(Timestamp timestamp) const {
+  return deleted != nullptr &&
+         std::any_of(deleted->begin(), deleted->end(), [=](const storage::DeletedInterval& one) {
+           return one.min_time <= timestamp && timestamp <= one.max_time;
+         });
 }
 
 bool OooSeries::InRange(const Chunk& chunk, const Range& range) {
@@ -202,7 +208,7 @@ size_t OooSeries::Read(const Range& range, const HeadChunks& files, OooChunks* o
       ++unreadable;
       continue;
     }
-    if (chunk.newest_batch <= range.visible || chunk.batches == nullptr) {
+    if (chunk.IsWhole(range.visible)) {
       out->chunks.push_back(
           {read->encoding, chunk.min_time, chunk.max_time, chunk.samples, read->bytes});
       continue;
@@ -216,7 +222,8 @@ size_t OooSeries::Read(const Range& range, const HeadChunks& files, OooChunks* o
     }
     chunkenc::ChunkWriter writer(options);
     for (size_t i = 0; i < samples.size(); ++i) {
-      if ((*chunk.batches)[i] <= range.visible) writer.AppendFrom(samples, i);
+      if (chunk.batches != nullptr && (*chunk.batches)[i] > range.visible) continue;
+      if (!chunk.IsDeleted(samples.timestamps()[i])) writer.AppendFrom(samples, i);
     }
     out->AddEncoded(&writer);
   }
@@ -247,6 +254,26 @@ void OooSeries::DropBefore(ChunkPlace chunks_end, HeadChunks* files) {
     if (chunk.place >= chunks_end) return false;
     files->Release(chunk.place);
     return true;
+  });
+}
+
+void OooSeries::Delete(Timestamp min_time, Timestamp max_time, ChunkPlace chunks_end,
+                       HeadChunks* files) {
+  std::erase_if(open_, [=](const Open& sample) {
+    return min_time <= sample.timestamp && sample.timestamp <= max_time;
+  });
+  std::erase_if(chunks_, [&](Chunk& chunk) {
+    if (chunk.place >= chunks_end) return false;
+    if (chunk.max_time < min_time || chunk.min_time > max_time) return false;
+    if (min_time <= chunk.min_time && chunk.max_time <= max_time) {
+      files->Release(chunk.place);
+      return true;
+    }
+    if (chunk.deleted == nullptr) {
+      chunk.deleted = std::make_unique<std::vector<storage::DeletedInterval>>();
+    }
+    chunk.deleted->push_back({min_time, max_time});
+    return false;
   });
 }
 
@@ -283,6 +310,9 @@ size_t OooSeries::memory_bytes() const {
       sizeof *this + chunks_.capacity() * sizeof(Chunk) + open_.capacity() * sizeof(Open);
   for (const Chunk& chunk : chunks_) {
     if (chunk.batches != nullptr) bytes += chunk.batches->capacity() * sizeof(BatchNumber);
+    if (chunk.deleted != nullptr) {
+      bytes += chunk.deleted->capacity() * sizeof(storage::DeletedInterval);
+    }
   }
   for (const Open& sample : open_) {
     if (sample.extra != nullptr) bytes += sizeof(Extra);

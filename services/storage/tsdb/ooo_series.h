@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,7 +92,7 @@ class OooSeries {
     uint64_t generation_max = kAllGenerations;
     bool start_timestamps = false;
   };
-  // Whether Read() has anything to read.
+  // Whether Read() has anything to read; true also where all of that is deleted.
   bool Overlaps(const Range& range) const;
   // Adds the chunks to *out, sorted; returns how many chunk files could not be read, which are left
   // out.
@@ -100,6 +101,10 @@ class OooSeries {
   // Forgets what came up to that generation; or the chunks before a place.
   void Drop(uint64_t generation, HeadChunks* files);
   void DropBefore(ChunkPlace chunks_end, HeadChunks* files);
+
+  // Deletes the samples that are there within min_time…max_time (inclusive), of chunks those before
+  // a place.
+  void Delete(Timestamp min_time, Timestamp max_time, ChunkPlace chunks_end, HeadChunks* files);
 
   // REQUIRES: !empty().
   Timestamp min_time() const;
@@ -137,7 +142,15 @@ class OooSeries {
     BatchNumber newest_batch = 0;
     // Of each sample; null once every reader may see them all.
     std::shared_ptr<const std::vector<BatchNumber>> batches;
+    // Null, or what is deleted of its samples; readers get the rest encoded anew.
+    std::unique_ptr<std::vector<storage::DeletedInterval>> deleted;
     uint32_t samples = 0;
+
+    bool IsDeleted(Timestamp timestamp) const;
+    // A reader that sees batches up to `visible` sees all of it.
+    bool IsWhole(BatchNumber visible) const {
+      return (newest_batch <= visible || batches == nullptr) && deleted == nullptr;
+    }
   };
 
   std::vector<Open>::const_iterator FindOpen(Timestamp timestamp) const;

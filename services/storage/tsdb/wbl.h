@@ -18,6 +18,9 @@ namespace narthex::tsdb {
 // First byte of a record of ours: the out-of-order chunks before a place in chunks_head (u64) have
 // gone to blocks. Beside it there are wal::RecordType's.
 inline constexpr uint8_t kWblChunksDropped = 0xE8;
+// Likewise: samples are deleted that came before the record. The end of the chunks so far (u64),
+// then n times reference (u64), min time and max time (i64, inclusive).
+inline constexpr uint8_t kWblDeleted = 0xE9;
 
 // The log of out-of-order samples, wbl/: framed like the write-ahead log, with samples of all kinds
 // and mmap markers but no series; those are in the write-ahead log. It is separate because it is

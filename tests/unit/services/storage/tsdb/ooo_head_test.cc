@@ -100,7 +100,9 @@ class Fixture {
     OooChunks chunks;
     const bool any = head->ooo().ReadChunks(SlotOf(i), min_time, max_time, visible, &chunks);
     CHECK(any == !chunks.chunks.empty());
-    CHECK(any == head->ooo().Overlaps(SlotOf(i), min_time, max_time, visible));
+    if (any || !has_deleted) {
+      CHECK(any == head->ooo().Overlaps(SlotOf(i), min_time, max_time, visible));
+    }
     return Decode(chunks.chunks, min_time, max_time);
   }
   static Samples Decode(std::span<const storage::SelectChunk> chunks, Timestamp min_time,
@@ -131,6 +133,7 @@ class Fixture {
   std::unique_ptr<Head> head;
   OooReplayResult replayed;
   OooReplay::IsCommitted is_committed;
+  bool has_deleted = false;
 
  private:
   const absl::Duration window_;
@@ -345,6 +348,56 @@ TEST_CASE("Deleted intervals travel with the source") {
   REQUIRE(source->Next().value());
   REQUIRE(source->deleted().size() == 1);
   CHECK(source->deleted()[0].max_time == 2);
+}
+
+TEST_CASE("What is deleted is gone, also after a crash, and what comes again later stays") {
+  Fixture fixture;
+  Samples expected;
+  for (int i = 1; i <= 150; ++i) {
+    const Timestamp timestamp = kNow - (i * 37 % 151) * 1000;
+    REQUIRE(fixture.AppendLate(0, timestamp, i) == Refusal::kNone);
+    REQUIRE(fixture.AppendLate(1, timestamp, i) == Refusal::kNone);
+    expected[timestamp] = i;
+  }
+  const Samples all = expected;
+  OooHead& ooo = fixture.head->ooo();
+  const std::vector<OooHead::Deleted> deleted = {
+      {fixture.SlotOf(0), kNow - 100'000, kNow - 50'000},
+      {fixture.SlotOf(0), kNow - 20'000, kNow - 10'001},
+      {fixture.SlotOf(2), kMinTimestamp, kMaxTimestamp}};  // Has no late samples.
+  for (const OooHead::Deleted& one : std::span(deleted).first(2)) {
+    expected.erase(expected.lower_bound(one.min_time), expected.upper_bound(one.max_time));
+  }
+  REQUIRE(all.size() - expected.size() == 61);
+  fixture.has_deleted = true;
+  REQUIRE(ooo.LogDelete(deleted).ok());
+  ooo.Delete(deleted);
+  CHECK(fixture.Read(0) == expected);
+  CHECK(fixture.Read(1) == all);
+  fixture.Crash();
+  CHECK(fixture.Read(0) == expected);
+  CHECK(fixture.Read(1) == all);
+  for (int i = 60; i < 95; ++i) {
+    REQUIRE(fixture.AppendLate(0, kNow - i * 1000, -i) == Refusal::kNone);
+    expected[kNow - i * 1000] = -i;
+  }
+  CHECK(fixture.Read(0) == expected);
+  fixture.Crash();
+  for (const auto& [timestamp, value] : expected) {
+    INFO((kNow - timestamp) / 1000);
+    CHECK(fixture.Read(0).count(timestamp) == 1);
+  }
+  CHECK(fixture.Read(0) == expected);
+  fixture.Crash();
+  CHECK(fixture.Read(0) == expected);
+  // Nothing is left.
+  const std::vector<OooHead::Deleted> rest = {{fixture.SlotOf(0), kMinTimestamp, kMaxTimestamp}};
+  REQUIRE(fixture.head->ooo().LogDelete(rest).ok());
+  fixture.head->ooo().Delete(rest);
+  CHECK_FALSE(fixture.head->ooo().Has(fixture.SlotOf(0)));
+  fixture.Crash();
+  CHECK_FALSE(fixture.head->ooo().Has(fixture.SlotOf(0)));
+  CHECK(fixture.Read(1) == all);
 }
 
 Histogram MakeHistogram(uint64_t n) {
