@@ -1,5 +1,6 @@
 // The database as a program, for the interop test:
 //   write DIR MINUTES    writes a log of many kinds of series that ends now
+//   late DIR             writes samples in order and late ones, and prints them as dump
 //   checkpoint DIR       shortens the log to a checkpoint and what follows, and keeps all
 //   dump DIR             prints every sample: labels, timestamp, value
 //   compact DIR          does the background work once, and prints how many blocks there are
@@ -11,6 +12,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <random>
 #include <string>
 
@@ -30,6 +32,7 @@ std::unique_ptr<Db> OpenDb(const std::string& path, bool small_segments) {
   DbOptions options;
   options.path = path;
   options.head.exemplars_max = 1000;
+  options.head.ooo.window = absl::Hours(2);
   // Small, so that series are used in segments that do not define them.
   if (small_segments) options.log.segment_size_bytes = uint64_t{256} << 10;
   auto db = Db::Open(options, io::PosixFileSystem(), RealClock(),
@@ -150,11 +153,77 @@ void Checkpoint(const std::string& path) {
   NARTHEX_CHECK_OK(DeleteCoveredSegments(io::PosixFileSystem(), log));
 }
 
+std::string ValueText(double value);
+
+// Series by series: a sample every ten seconds in order, and between them others that come up to an
+// hour and a half late, so many that most of them are in chunks.
+void WriteLate(const std::string& path) {
+  constexpr int kSeries = 20;
+  constexpr int kSteps = 540;
+  constexpr int64_t kStep = 10'000;
+  std::mt19937_64 random(7);
+  const Timestamp begin = ToTimestamp(RealClock()->Now()) / 1000 * 1000 - kSteps * kStep;
+  std::vector<std::map<Timestamp, double>> written(kSeries);
+  const auto labels_of = [](int i) {
+    return Labels::FromPairs({{"__name__", "late"}, {"i", StrCat(i)}});
+  };
+  std::unique_ptr<Db> db = OpenDb(path, true);
+  for (int step = 0; step < kSteps; ++step) {
+    if (step == kSteps * 2 / 3) {
+      db.reset();
+      db = OpenDb(path, true);
+    }
+    DbAppender appender(&db->head());
+    uint64_t refused = 0;
+    for (int i = 0; i < kSeries; ++i) {
+      auto& samples = written[static_cast<size_t>(i)];
+      const auto append = [&](Timestamp timestamp, double value) {
+        if (!samples.emplace(timestamp, value).second) return;
+        appender.Append(labels_of(i), timestamp, value);
+      };
+      append(begin + step * kStep, step);
+      if (step == 0 || i % 4 == 3) continue;
+      for (int n = 0; n < 1 + i % 3; ++n) {
+        const auto late = static_cast<int64_t>(random() % static_cast<uint64_t>(step * kStep));
+        append(begin + step * kStep - late - 1, static_cast<double>(random() % 1000) / 7);
+      }
+    }
+    NARTHEX_CHECK_OK(appender.Commit());
+    for (const uint64_t count : appender.result().refused) refused += count;
+    NARTHEX_CHECK(refused == 0);
+  }
+  NARTHEX_CHECK_OK(db->Sync());
+  for (int i = 0; i < kSeries; ++i) {
+    for (const auto& [timestamp, value] : written[static_cast<size_t>(i)]) {
+      std::printf("%s %s %lld\n", labels_of(i).ToString().c_str(), ValueText(value).c_str(),
+                  static_cast<long long>(timestamp));
+    }
+  }
+}
+
 std::string ValueText(double value) {
   if (IsStale(value)) return "stale";
   if (value != value) return "NaN";
   char text[64];
   std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
+}
+
+// Of a histogram: its count and sum.
+std::string SampleText(const SampleBuffer& samples, size_t i) {
+  double count;
+  switch (samples.kind(i)) {
+    case SampleKind::kFloat:
+      return ValueText(samples.values()[i]);
+    case SampleKind::kHistogram:
+      count = static_cast<double>(samples.histogram(i).count);
+      break;
+    case SampleKind::kFloatHistogram:
+      count = samples.float_histogram(i).count;
+      break;
+  }
+  char text[64];
+  std::snprintf(text, sizeof text, "%g/%g", count, samples.values()[i]);
   return text;
 }
 
@@ -173,7 +242,7 @@ void Dump(const std::string& path) {
     NARTHEX_CHECK_OK(set.ReadSamples(&samples));
     const std::string labels = set.labels().ToString();
     for (size_t i = 0; i < samples.size(); ++i) {
-      std::printf("%s %s %lld\n", labels.c_str(), ValueText(samples.values()[i]).c_str(),
+      std::printf("%s %s %lld\n", labels.c_str(), SampleText(samples, i).c_str(),
                   static_cast<long long>(samples.timestamps()[i]));
     }
   }
@@ -218,6 +287,8 @@ int main(int argc, char** argv) {
     narthex::tsdb::WriteHistograms(argv[2]);
   } else if (command == "checkpoint") {
     narthex::tsdb::Checkpoint(argv[2]);
+  } else if (command == "late") {
+    narthex::tsdb::WriteLate(argv[2]);
   } else if (command == "dump") {
     narthex::tsdb::Dump(argv[2]);
   } else if (command == "compact") {
@@ -230,10 +301,11 @@ int main(int argc, char** argv) {
   } else if (command == "snapshot") {
     narthex::tsdb::Snapshot(argv[2]);
   } else {
-    std::fprintf(stderr,
-                 "usage: interop_tool write DIR MINUTES | histograms DIR | checkpoint DIR | dump "
-                 "DIR | compact DIR | "
-                 "delete DIR NAME VALUE MIN MAX | clean DIR | snapshot DIR\n");
+    std::fprintf(
+        stderr,
+        "usage: interop_tool write DIR MINUTES | late DIR | histograms DIR | checkpoint DIR | dump "
+        "DIR | compact DIR | "
+        "delete DIR NAME VALUE MIN MAX | clean DIR | snapshot DIR\n");
     return 1;
   }
   return 0;

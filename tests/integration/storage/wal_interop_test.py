@@ -53,6 +53,8 @@ def promtool_dump(directory):
 def same_value(ours, theirs):
     if ours in ("stale", "NaN"):
         return theirs == "NaN"
+    if "/" in ours:  # A histogram's count and sum.
+        return ours == theirs
     a, b = float(ours), float(theirs)
     return a == b and math.copysign(1, a) == math.copysign(1, b)
 
