@@ -488,6 +488,7 @@ void OooHead::ReplayDeletions(const DeletedOf& deleted_of) {
 void OooHead::OpenLog(std::unique_ptr<Wbl> log) {
   // Markers and dropped chunks have taken some of it away again.
   Bounds bounds;
+  std::vector<wal::MmapMarker> markers;
   for (size_t i = 0; i < kShards; ++i) {
     Shard& shard = shards_[i];
     MutexLock lock(&shard.mu);
@@ -496,10 +497,21 @@ void OooHead::OpenLog(std::unique_ptr<Wbl> log) {
       if (here->second->empty()) {
         shard.series.erase(here);
         series_count_.fetch_sub(1, std::memory_order_release);
-      } else {
-        bounds.Add(here->second->min_time(), here->second->max_time());
+        continue;
+      }
+      bounds.Add(here->second->min_time(), here->second->max_time());
+      if (here->second->marker_missed() && here->second->open_samples() > 0) {
+        // Prometheus tells a marker that has no chunk only by chunks that lie behind its place, and
+        // there will be some soon. So what the marker speaks of becomes a chunk now.
+        const ChunkPlace place = Flush(here->first, here->second.get(), kAllBatches);
+        markers.push_back({table_->cold(here->first).reference, place});
       }
     }
+  }
+  if (!markers.empty() && chunk_files_->Flush().ok()) {
+    const std::string record = wal::EncodeMmapMarkers(markers);
+    const std::string_view records[] = {record};
+    log->Log(records).IgnoreError();  // Then the next start does the same.
   }
   MutexLock lock(&bounds_mu_);
   current_ = bounds;

@@ -302,7 +302,8 @@ void OooSeries::AddLoaded(ChunkPlace place, Timestamp min_time, Timestamp max_ti
 void OooSeries::OnMarker(ChunkPlace place) {
   const bool there = std::any_of(chunks_.begin(), chunks_.end(),
                                  [place](const Chunk& chunk) { return chunk.place == place; });
-  if (place == 0 || there) open_.clear();
+  marker_missed_ = place != 0 && !there;
+  if (!marker_missed_) open_.clear();
 }
 
 size_t OooSeries::memory_bytes() const {

@@ -114,7 +114,10 @@ class OooSeries {
   void AddLoaded(ChunkPlace place, Timestamp min_time, Timestamp max_time, uint32_t samples,
                  uint64_t generation);
   // The log says that the open samples are in the chunk at `place`, or that they begin anew (0).
+  // They stay when there is no such chunk.
   void OnMarker(ChunkPlace place);
+  // The last one found no chunk.
+  bool marker_missed() const { return marker_missed_; }
 
   size_t memory_bytes() const;
 
@@ -160,6 +163,7 @@ class OooSeries {
   std::vector<Chunk> chunks_;  // In the order in which they were made.
   std::vector<Open> open_;     // In order of time.
   uint64_t open_generation_ = 0;
+  bool marker_missed_ = false;
 };
 
 }  // namespace narthex::tsdb

@@ -612,8 +612,11 @@ TEST_CASE("A marker without its chunk loses nothing") {
   }
   fixture.Start();
   CHECK(fixture.Read(0) == expected);
+  // What the marker spoke of is a chunk again, once.
+  CHECK(fixture.head->ooo().counters().chunks_created == 1);
   fixture.Crash();
   CHECK(fixture.Read(0) == expected);
+  CHECK(fixture.head->ooo().counters().chunks_created == 0);
 }
 
 TEST_CASE("Damage of the log of late samples ends it there and is kept for somebody to look at") {
@@ -645,6 +648,40 @@ TEST_CASE("Damage of the log of late samples ends it there and is kept for someb
       other.Crash();
       CHECK(other.Read(0).size() == count);
     }
+  }
+}
+
+TEST_CASE("Whatever bit of the log of late samples is wrong, no sample is invented") {
+  Fixture first;
+  Samples written;
+  for (int i = 1; i <= 40; ++i) {
+    REQUIRE(first.AppendLate(0, kNow - i * 1000, i) == Refusal::kNone);
+    written[kNow - i * 1000] = i;
+  }
+  const std::vector<OooHead::Deleted> deleted = {{first.SlotOf(0), kNow - 5000, kNow - 3000}};
+  REQUIRE(first.head->ooo().LogDelete(deleted).ok());
+  first.head->ooo().Delete(deleted);
+  const auto frozen = first.head->FreezeOutOfOrder();
+  REQUIRE(frozen.ok());
+  REQUIRE(first.head->ooo().LogDropped(*frozen).ok());
+  const std::string path = "/d/wbl/00000000";
+  const std::string bytes = first.fs.ReadFile(path).value();
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    INFO("byte " << at << " of " << bytes.size());
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
+    Fixture fixture;
+    REQUIRE(fixture.fs.CreateDirectories("/d/wbl").ok());
+    REQUIRE(fixture.fs.WriteFileAtomically(path, damaged).ok());
+    fixture.Start();
+    for (const auto& [timestamp, value] : fixture.Read(0)) {
+      REQUIRE(written.count(timestamp) == 1);
+      REQUIRE(written.at(timestamp) == value);
+    }
+    // And it goes on.
+    REQUIRE(fixture.AppendLate(1, kNow - 1, 1) == Refusal::kNone);
+    fixture.Crash();
+    CHECK(fixture.Read(1) == Samples{{kNow - 1, 1}});
   }
 }
 
