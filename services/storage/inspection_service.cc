@@ -61,6 +61,22 @@ std::string_view FamilyOf(std::string_view metric, MetricType type) {
   return metric;
 }
 
+// JSON without the white space between its tokens.
+std::string Compacted(std::string_view json) {
+  std::string compact;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string && c == '\\' && i + 1 < json.size()) {
+      compact.append(json.substr(i++, 2));
+      continue;
+    }
+    if (c == '"') in_string = !in_string;
+    if (in_string || (c != ' ' && c != '\t' && c != '\n' && c != '\r')) compact.push_back(c);
+  }
+  return compact;
+}
+
 struct MetadataLess {
   bool operator()(const narthex::Metadata& a, const narthex::Metadata& b) const {
     return std::tie(a.type, a.help, a.unit) < std::tie(b.type, b.help, b.unit);
@@ -216,7 +232,7 @@ absl::Status Inspection::Status(v1::StatusResponse* response) const {
                                            : progress.segment_current.load());
   const std::shared_ptr<const tsdb::BlockList> blocks = db_->blocks();
   for (const std::shared_ptr<tsdb::Block>& block : *blocks) {
-    response->add_blocks(tsdb::FormatBlockMeta(block->meta()));
+    response->add_blocks(Compacted(tsdb::FormatBlockMeta(block->meta())));
   }
   if (options_.retention_text) response->set_retention(options_.retention_text());
   response->set_corruptions(db_->ready() && db_->replay_result().damaged ? 1 : 0);

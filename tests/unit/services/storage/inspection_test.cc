@@ -247,7 +247,14 @@ TEST_CASE("Series are deleted and snapshots taken by hand") {
   copy.options.path = io::JoinPath(io::JoinPath(fixture.options.path, "snapshots"), *name);
   copy.Start();
   CHECK(SelectSamples(copy) == SelectSamples(fixture));
-  CHECK(Client(copy)->Status()->blocks.size() == 1);
+  const auto status = Client(copy)->Status();
+  REQUIRE(status.ok());
+  REQUIRE(status->blocks.size() == 1);
+  const std::string& block = status->blocks[0];
+  INFO(block);
+  CHECK(block.find("{\"ulid\":\"") == 0);
+  CHECK(block.find("\"numSeries\":5") != std::string::npos);
+  CHECK(block.find_first_of(" \t\n") == std::string::npos);
   CHECK(client->Compact().ok());
 }
 
