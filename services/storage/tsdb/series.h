@@ -57,6 +57,7 @@ class SpinLock {
   std::atomic<uint8_t> locked_{0};
 };
 
+// Holds a SpinLock for a scope.
 class SpinLockHolder {
  public:
   explicit SpinLockHolder(SpinLock* lock) : lock_(lock) { lock_->Lock(); }

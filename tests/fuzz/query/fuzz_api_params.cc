@@ -67,7 +67,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)http::ParseForm(input, &request.params);
   query_api::Check(world->queries.Instant(request));
   query_api::Check(world->queries.Range(request));
-  query_api::Check(world->queries.Exemplars(request));
   query_api::Check(world->metadata.LabelNames(request));
   query_api::Check(world->metadata.Series(request));
   request.path_params.emplace_back("name", input);
