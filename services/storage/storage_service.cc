@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -516,10 +517,13 @@ class StorageService::Rep : public v1::Storage::Service {
     v1::LabelsResponse response;
     std::string* const out = response.mutable_labels();
     std::vector<tsdb::Slot> slots;
+    // Keeps slots what they are while they are looked at, but not while the client is waited for.
+    std::optional<tsdb::Isolation::Hold> hold;
     uint64_t id = 0;
     const int count = request.id_deltas_size();
     for (int i = 0; i < count; ++i) {
       id += static_cast<uint64_t>(request.id_deltas(i));
+      if (!hold) hold.emplace(&head.isolation());
       slots.push_back(head.table().FindReference(id));
       if (slots.size() < kSeriesPerLock && i + 1 < count) continue;
       head.index().VisitLabels(slots, [&](size_t, std::span<const LabelView> labels) {
@@ -530,6 +534,7 @@ class StorageService::Rep : public v1::Storage::Service {
         }
       });
       slots.clear();
+      hold.reset();
       if (out->size() < kPieceBytes && i + 1 < count) continue;
       if (context->IsCancelled() || !writer->Write(response)) {
         return Cancelled("the client went away");
