@@ -35,6 +35,14 @@ size_t StoredSize(std::string_view text) {
 
 std::vector<PairId> NoPairs() { return {}; }
 
+void AppendBits(const SlotBits& bits, std::vector<Slot>* slots) {
+  for (size_t word = 0; word < bits.size(); ++word) {
+    for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
+      slots->push_back(static_cast<Slot>(word * 64 + static_cast<size_t>(std::countr_zero(left))));
+    }
+  }
+}
+
 }  // namespace
 
 std::string_view SeriesIndex::TextOf(PieceArena::Piece text) const {
@@ -309,8 +317,9 @@ std::vector<Slot> SeriesIndex::AllLocked() const {
     for (size_t i = 0; i < end; ++i) slots[i] = static_cast<Slot>(i);
     return slots;
   }
-  slots.assign(series_.begin(), series_.end());
-  std::sort(slots.begin(), slots.end());
+  SlotBits bits((end + 63) / 64);
+  for (const Slot slot : series_) bits[slot / 64] |= uint64_t{1} << slot % 64;
+  AppendBits(bits, &slots);
   return slots;
 }
 
@@ -331,11 +340,7 @@ std::vector<Slot> SeriesIndex::UnionLocked(const Term& term) const {
   SlotBits bits((table_->slots_end() + 63) / 64);
   for (const PairId pair : pairs) pairs_[pair].postings.SetIn(&bits);
   slots.reserve(term.postings);
-  for (size_t word = 0; word < bits.size(); ++word) {
-    for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
-      slots.push_back(static_cast<Slot>(word * 64 + static_cast<size_t>(std::countr_zero(left))));
-    }
-  }
+  AppendBits(bits, &slots);
   return slots;
 }
 
@@ -390,7 +395,18 @@ std::vector<Slot> SeriesIndex::Select(std::span<const Matcher> matchers) const {
 }
 
 void SeriesIndex::SortByLabels(std::vector<Slot>* slots) const {
-  if (slots->size() < 2) return;
+  // Few sets are compared by their texts, where they differ.
+  constexpr size_t kFew = 512;
+  if (slots->size() <= kFew) {
+    std::sort(slots->begin(), slots->end(), [&](Slot a, Slot b) {
+      const std::span<const PairId> of_a = PairsOf(a);
+      const std::span<const PairId> of_b = PairsOf(b);
+      const auto [at_a, at_b] = std::mismatch(of_a.begin(), of_a.end(), of_b.begin(), of_b.end());
+      if (at_b == of_b.end()) return false;
+      return at_a == of_a.end() || LabelOf(*at_a) < LabelOf(*at_b);
+    });
+    return;
+  }
   // Every pair that occurs gets its rank among them, so that sets compare as runs of numbers.
   std::vector<PairId> pairs;
   std::vector<uint32_t> ranks;  // By pair.
