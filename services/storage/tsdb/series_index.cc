@@ -396,7 +396,7 @@ std::vector<Slot> SeriesIndex::Select(std::span<const Matcher> matchers) const {
 
 void SeriesIndex::SortByLabels(std::vector<Slot>* slots) const {
   // Few sets are compared by their texts, where they differ.
-  constexpr size_t kFew = 512;
+  constexpr size_t kFew = 256;
   if (slots->size() <= kFew) {
     std::sort(slots->begin(), slots->end(), [&](Slot a, Slot b) {
       const std::span<const PairId> of_a = PairsOf(a);
