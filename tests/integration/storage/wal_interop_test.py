@@ -313,7 +313,7 @@ def we_read_their_histograms(directory):
     mine = dump(theirs)
     expected = {now + i * 1000: 2.0 * i for i in range(20)}
     for name in ("integers", "floats"):
-        sums = {t: float(v) for t, v in mine['{__name__="%s"}' % name].items()}
+        sums = {t: float(v.rsplit("/")[-1]) for t, v in mine['{__name__="%s"}' % name].items()}
         assert sums == expected, sums
 
 
