@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "catch2/catch.hpp"
+#include "lib/base/check.h"
 #include "lib/storage/append_batch.h"
 #include "services/storage/tsdb/db.h"
 #include "services/storage/tsdb/querier.h"
@@ -124,9 +125,10 @@ class TestBatch {
     return *this;
   }
   std::string Bytes() const { return writer_.Finish(); }
+  // From any thread, which Catch's own assertions are not for.
   const storage::AppendBatch& Decode() {
     bytes_ = writer_.Finish();
-    REQUIRE(storage::DecodeAppendBatch(bytes_, &batch_).ok());
+    NARTHEX_CHECK_OK(storage::DecodeAppendBatch(bytes_, &batch_));
     return batch_;
   }
 

@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include "catch2/catch.hpp"
+#include "lib/base/check.h"
 #include "lib/base/thread.h"
 #include "services/storage/tsdb/head_loader.h"
 #include "tests/unit/services/storage/tsdb/db_fixture.h"
@@ -33,7 +34,7 @@ std::vector<uint64_t> Define(Db* db, int from, int to, Timestamp timestamp) {
   for (int i = from; i < to; ++i) {
     batch.Define(static_cast<uint64_t>(i) + 1, SeriesLabels(i), i);
   }
-  REQUIRE(appender.Append(batch.Decode(), nullptr, 0, &result).ok());
+  NARTHEX_CHECK_OK(appender.Append(batch.Decode(), nullptr, 0, &result));
   std::vector<uint64_t> references;
   for (const auto& reference : result.new_references) references.push_back(reference.reference);
   return references;
