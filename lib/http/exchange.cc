@@ -19,6 +19,8 @@ constexpr size_t kGzipBytesMin = 1024;
 constexpr size_t kStreamPieceBytes = 32 << 10;
 // How long a streamed answer waits for a client that takes nothing.
 constexpr int kSendTimeoutMs = 30000;
+// How often a handler that asks hears of a client that has left.
+constexpr std::chrono::milliseconds kLookPause(5);
 
 // Sends all of *out, waiting for a slow client; false when it is gone, takes nothing for too long,
 // or `aborted` is set.
@@ -36,10 +38,9 @@ bool ClientGone(int fd) {
   return poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-std::string HttpDate() {
-  const std::time_t now = std::time(nullptr);
+std::string HttpDate(std::time_t time) {
   std::tm parts{};
-  gmtime_r(&now, &parts);
+  gmtime_r(&time, &parts);
   char text[64];
   return std::string(text, std::strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &parts));
 }
@@ -156,8 +157,9 @@ bool OutBuffer::SendSome(int fd) {
   return true;
 }
 
-ServerMetrics::ServerMetrics(metrics::Registry* registry, std::string prefix)
-    : registry_(registry), prefix_(std::move(prefix)) {}
+ServerMetrics::ServerMetrics(metrics::Registry* registry, std::string prefix,
+                             std::string route_prefix)
+    : registry_(registry), prefix_(std::move(prefix)), route_prefix_(std::move(route_prefix)) {}
 
 void ServerMetrics::Record(const std::string& route, int code, absl::Duration duration,
                            size_t response_bytes) {
@@ -165,12 +167,18 @@ void ServerMetrics::Record(const std::string& route, int code, absl::Duration du
   // Upstream's bounds (Prometheus' web handler).
   static const std::vector<double> kDurationBounds = {.1, .2, .4, 1, 3, 8, 20, 60, 120};
   static const std::vector<double> kSizeBounds = {1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
-  const std::string handler = route.empty() ? "unmatched" : route;
   metrics::Counter* counter = nullptr;
-  RouteMetrics route_metrics;
+  metrics::Histogram* durations = nullptr;
+  metrics::Histogram* sizes = nullptr;
   {
     MutexLock lock(&mu_);
-    auto [found, inserted] = routes_.try_emplace(handler);
+    auto [found, inserted] = routes_.try_emplace(route);
+    std::string handler;
+    if (inserted || !found->second.by_code.contains(code)) {
+      handler = route.empty()                      ? "unmatched"
+                : route.starts_with(route_prefix_) ? route.substr(route_prefix_.size())
+                                                   : route;
+    }
     if (inserted) {
       found->second.duration = registry_->AddHistogram(
           StrCat(prefix_, "_http_request_duration_seconds"),
@@ -186,12 +194,12 @@ void ServerMetrics::Record(const std::string& route, int code, absl::Duration du
                                       {{"handler", handler}, {"code", StrCat(code)}});
     }
     counter = by_code;
-    route_metrics.duration = found->second.duration;
-    route_metrics.size = found->second.size;
+    durations = found->second.duration;
+    sizes = found->second.size;
   }
   counter->Increment();
-  route_metrics.duration->Observe(absl::ToDoubleSeconds(duration));
-  route_metrics.size->Observe(static_cast<double>(response_bytes));
+  durations->Observe(absl::ToDoubleSeconds(duration));
+  sizes->Observe(static_cast<double>(response_bytes));
 }
 
 class Responder::HttplibServer : public httplib::Server {
@@ -223,6 +231,7 @@ class Responder::HttplibServer : public httplib::Server {
 
   void Answer(Exchange* exchange) {
     const auto start = std::chrono::steady_clock::now();
+    next_look_ = start + kLookPause;
     exchange_ = exchange;
     response_ = ServerResponse();
     route_.clear();
@@ -249,7 +258,11 @@ class Responder::HttplibServer : public httplib::Server {
     response_ = Run(&request);
     route_ = request.route;
     response->status = response_.status;
-    response->set_header("Date", HttpDate());
+    if (const std::time_t now = std::time(nullptr); now != date_time_) {
+      date_time_ = now;
+      date_ = HttpDate(now);
+    }
+    response->set_header("Date", date_);
     for (const auto& field : response_.headers.fields()) {
       response->set_header(field.first, field.second);
     }
@@ -289,17 +302,17 @@ class Responder::HttplibServer : public httplib::Server {
 
   // Builds the request and calls the handler; whatever a handler throws ends here.
   ServerResponse Run(ServerRequest* request) {
-    const RequestHead& head = exchange_->head;
-    request->method = head.method;
-    request->raw_path = head.raw_path;
-    request->raw_query = head.raw_query;
-    request->headers = head.headers;
-    request->remote_address = exchange_->remote_address;
+    RequestHead& head = exchange_->head;
+    request->method = std::move(head.method);
+    request->raw_path = std::move(head.raw_path);
+    request->raw_query = std::move(head.raw_query);
+    request->headers = std::move(head.headers);
+    request->remote_address = std::move(exchange_->remote_address);
     request->body = std::move(exchange_->body);
-    request->cancelled = [exchange = exchange_] {
-      return *exchange->aborted || ClientGone(exchange->fd);
+    request->cancelled = [this, exchange = exchange_] {
+      return *exchange->aborted || IsClientGone(exchange->fd);
     };
-    if (!UrlDecode(head.raw_path, false, &request->path)) {
+    if (!UrlDecode(request->raw_path, false, &request->path)) {
       return ServerResponse::Error(400, "invalid URL escape in the path");
     }
     const absl::Status decoded = DecodeBody(request, exchange_->body_bytes_max);
@@ -317,6 +330,16 @@ class Responder::HttplibServer : public httplib::Server {
       logger_.Error("handler failed", {{"path", request->path}});
     }
     return ServerResponse::Error(500, "internal error");
+  }
+
+  // Asking the kernel costs more than some queries do, so nobody asks more often than
+  // kLookPause; and who has gone stays away.
+  bool IsClientGone(int fd) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_look_.load(std::memory_order_relaxed)) return false;
+    if (ClientGone(fd)) return true;
+    next_look_.store(now + kLookPause, std::memory_order_relaxed);
+    return false;
   }
 
   bool Stream(bool gzip, httplib::DataSink* sink) {
@@ -346,12 +369,17 @@ class Responder::HttplibServer : public httplib::Server {
   const Logger logger_;
   ServerMetrics* const metrics_;
 
+  std::time_t date_time_ = -1;
+  std::string date_;  // date_time_ as headers say it.
+
   // The request at hand.
   Exchange* exchange_ = nullptr;
   ExchangeStream* stream_ = nullptr;
   ServerResponse response_;
   std::string route_;
   size_t response_bytes_ = 0;
+  // When to look again whether the client is there; handlers may ask from several threads.
+  std::atomic<std::chrono::steady_clock::time_point> next_look_{};
 };
 
 Responder::Responder(const Router* router, Logger logger, ServerMetrics* metrics)

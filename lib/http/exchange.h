@@ -26,10 +26,10 @@ struct OutBuffer {
   bool SendSome(int fd);
 };
 
-// One complete request and the answer to it, as they pass between the loop of a server and its
-// workers. Plain data; owned by whoever works on it at the time.
+// One complete request and the answer to it. Plain data; owned by the worker that has the
+// connection.
 struct Exchange {
-  // Set by the loop.
+  // The request.
   int fd = -1;
   std::string remote_address;
   RequestHead head;
@@ -38,15 +38,16 @@ struct Exchange {
   const std::atomic<bool>* aborted = nullptr;  // The server gives up on running requests.
   bool close = false;                          // Close after the answer.
 
-  // Set by the worker.
-  OutBuffer out;        // The answer, less what was sent already.
+  // The answer.
+  OutBuffer out;        // Less what was sent already.
   bool broken = false;  // The answer is incomplete; close now.
 };
 
 // The request metrics of a server. `registry` may be null: no metrics. Thread-safe.
 class ServerMetrics {
  public:
-  ServerMetrics(metrics::Registry* registry, std::string prefix);
+  // `route_prefix` is left out of the handler label.
+  ServerMetrics(metrics::Registry* registry, std::string prefix, std::string route_prefix);
   // `route` is "" for requests that no route took.
   void Record(const std::string& route, int code, absl::Duration duration, size_t response_bytes);
 
@@ -58,6 +59,7 @@ class ServerMetrics {
   };
   metrics::Registry* const registry_;
   const std::string prefix_;
+  const std::string route_prefix_;
   Mutex mu_;
   absl::flat_hash_map<std::string, RouteMetrics> routes_ ABSL_GUARDED_BY(mu_);
 };

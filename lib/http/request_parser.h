@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "lib/http/message.h"
 
@@ -43,6 +44,7 @@ class RequestParser {
   Result ReadBody(std::string* in, size_t bytes_max);
 
   const RequestHead& head() const { return head_; }
+  RequestHead TakeHead() { return std::move(head_); }  // The last use of the parser but body().
   std::string& body() { return body_; }
   // After kError: the HTTP status and why.
   int error_status() const { return error_status_; }

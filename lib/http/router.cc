@@ -105,12 +105,24 @@ void Router::Handle(std::string_view methods, std::string_view pattern, Handler 
   route.segments = Segments(pattern);
   route.handler = std::move(handler);
   route.body_bytes_max = body_bytes_max;
+  const bool literal = std::all_of(route.segments.begin(), route.segments.end(),
+                                   [](const std::string& segment) { return Rank(segment) == 0; });
+  if (literal) {
+    for (const std::string& method : route.methods) {
+      literal_routes_.try_emplace(StrCat(method, " ", pattern), routes_.size());
+    }
+  }
   routes_.push_back(std::move(route));
 }
 
 const Router::Route* Router::Find(std::string_view method, std::string_view raw_path,
                                   PathParams* path_params, std::string* allow) const {
   if (raw_path.empty() || raw_path[0] != '/') return nullptr;
+  if (const auto found = literal_routes_.find(StrCat(method, " ", raw_path));
+      found != literal_routes_.end()) {
+    path_params->clear();
+    return &routes_[found->second];
+  }
   std::vector<std::string> path = Segments(raw_path);
   std::string decoded;
   for (std::string& segment : path) {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "lib/http/message.h"
 
 namespace narthex::http {
@@ -36,6 +37,9 @@ class Router {
                     std::vector<std::pair<std::string, std::string>>* path_params,
                     std::string* allow) const;
   std::vector<Route> routes_;
+  // The routes without parameters, by method, a blank, and path: most requests ask for one, and
+  // nothing binds stronger.
+  absl::flat_hash_map<std::string, size_t> literal_routes_;
 };
 
 }  // namespace narthex::http

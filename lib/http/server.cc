@@ -50,6 +50,16 @@ constexpr absl::Duration kLingerTimeout = absl::Seconds(2);
 constexpr size_t kLingerBytesMax = 1 << 20;
 // The pause after accept() has failed for want of descriptors.
 constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
+// How often a stop looks whether it is complete: what ends it may be a handler that nothing
+// announces.
+constexpr absl::Duration kStopPause = absl::Milliseconds(10);
+// How much longer a connection may live whose input nobody had the time to read.
+constexpr absl::Duration kBusyExtension = absl::Seconds(1);
+
+// What an event is about, where it is not the number of a connection.
+constexpr uint64_t kEndEvent = 0;
+constexpr uint64_t kListenerEvent = 1;
+constexpr uint64_t kFirstConnection = 2;
 
 Instant InstantAfter(absl::Duration duration) {
   return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(duration);
@@ -104,11 +114,14 @@ struct Connection {
     kIdle,     // Between requests.
     kHead,     // Part of a head is here.
     kBody,     // Part of a body is here.
-    kRunning,  // A worker has it; the loop leaves it alone.
+    kRunning,  // Its request is being answered.
     kSending,  // The tail of an answer waits for the client.
     kLinger,   // Answered and refused to read more; input is thrown away.
   };
+  uint64_t number = 0;
   int fd = -1;
+  // Waits for an event or its deadline; else a worker has it. Guarded by the server's mutex.
+  bool parked = false;
   State state = State::kIdle;
   Instant deadline;
   std::string remote_address;
@@ -123,8 +136,9 @@ struct Connection {
 
 }  // namespace
 
-// The loop thread owns all connections but those that a worker has; a worker hands its connection
-// back through `finished_`.
+// The workers wait for events together; the one that the kernel wakes takes the connection, reads,
+// answers, sends, and parks it again, so that a request costs one change of threads. The timer
+// thread closes what is overdue, and sees a stop through.
 class Server::Loop {
  public:
   Loop(const ServerOptions& options, const Router* router, Logger logger,
@@ -134,35 +148,38 @@ class Server::Loop {
         logger_(std::move(logger)),
         listener_(std::move(listener)),
         port_(listener_.port()),
-        metrics_(registry, options.metrics_prefix),
+        metrics_(registry, options.metrics_prefix, options.route_prefix),
         epoll_(epoll_create1(EPOLL_CLOEXEC)),
-        wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    NARTHEX_CHECK(epoll_ >= 0 && wake_ >= 0);
+        end_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    NARTHEX_CHECK(epoll_ >= 0 && end_ >= 0);
   }
 
   ~Loop() {
     Stop(absl::ZeroDuration());
-    close(wake_);
+    close(end_);
     close(epoll_);
   }
 
   void Start() {
-    Arm(EPOLL_CTL_ADD, wake_, EPOLLIN, nullptr);
-    Arm(EPOLL_CTL_ADD, listener_.fd(), EPOLLIN | EPOLLONESHOT, this);
-    loop_ = Thread("http-loop", [this] { Run(); });
+    Arm(EPOLL_CTL_ADD, end_, EPOLLIN, kEndEvent);
+    Arm(EPOLL_CTL_ADD, listener_.fd(), EPOLLIN | EPOLLONESHOT, kListenerEvent);
+    timer_ = Thread("http-timer", [this] { RunTimer(); });
     for (int i = 0; i < options_.workers; ++i) {
       workers_.emplace_back("http-worker", [this] { Work(); });
     }
   }
 
   void Stop(absl::Duration grace) {
-    if (!stopping_.exchange(true)) {
-      stop_deadline_ns_ = InstantAfter(grace).time_since_epoch().count();
-      stop_ready_ = true;
-      Wake();
+    {
+      MutexLock lock(&mu_);
+      if (!stopping_.exchange(true)) {
+        stop_deadline_ = InstantAfter(grace);
+        timer_wake_.Signal();
+      }
     }
-    loop_.Join();
+    timer_.Join();
     workers_.clear();
+    MutexLock lock(&mu_);
     listener_.Close();
   }
 
@@ -171,106 +188,156 @@ class Server::Loop {
  private:
   using State = Connection::State;
 
-  // ---- On the loop thread.
+  // ---- On the timer thread.
 
-  void Run() {
-    std::array<epoll_event, 256> events;
-    while (!StopStep()) {
-      const int count =
-          epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), MillisecondsToWait());
-      for (int i = 0; i < count; ++i) {
-        void* const owner = events[static_cast<size_t>(i)].data.ptr;
-        if (owner == nullptr) {
-          uint64_t ignored = 0;
-          (void)!read(wake_, &ignored, sizeof(ignored));
-        } else if (owner == this) {
-          Accept();
-        } else {
-          OnReady(static_cast<Connection*>(owner));
-        }
+  void RunTimer() {
+    MutexLock lock(&mu_);
+    while (true) {
+      Instant next = Instant::max();
+      if (stopping_) {
+        if (StopStep()) break;
+        next = InstantAfter(kStopPause);
+      } else {
+        CloseOverdue();
+        if (accept_paused_ && accept_resume_ <= std::chrono::steady_clock::now()) ResumeAccept();
+        if (!parked_.empty()) next = parked_.begin()->first;
+        if (accept_paused_) next = std::min(next, accept_resume_);
       }
-      TakeFinished();
-      CloseOverdue();
-      ResumeAccept();
-      closed_connections_.clear();
+      timer_next_ = next;
+      if (next == Instant::max()) {
+        timer_wake_.Wait(&mu_);
+      } else {
+        timer_wake_.WaitWithTimeout(&mu_,
+                                    absl::FromChrono(next - std::chrono::steady_clock::now()));
+      }
     }
-    while (!connections_.empty()) Close(connections_.begin()->second.get());
-    MutexLock lock(&mu_);
-    closed_ = true;
-    queue_.clear();
-    work_.SignalAll();
+    // Never read, so every worker sees it.
+    const uint64_t one = 1;
+    (void)!write(end_, &one, sizeof(one));
   }
 
-  // Moves a stop along; true when the loop is to end.
-  bool StopStep() {
-    if (!stop_ready_) return false;
+  void CloseOverdue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const Instant now = std::chrono::steady_clock::now();
+    while (!parked_.empty() && parked_.begin()->first <= now) {
+      Connection* const connection = parked_.begin()->second;
+      // Late is who did not send, not whom nobody listened to.
+      if (waiting_workers_ == 0 && connection->state != State::kSending &&
+          IsReadable(connection->fd)) {
+        parked_.erase(parked_.begin());
+        connection->deadline = now + absl::ToChronoNanoseconds(kBusyExtension);
+        parked_.insert({connection->deadline, connection});
+      } else {
+        CloseLocked(connection);
+      }
+    }
+  }
+
+  // Moves a stop along; true when all connections have ended.
+  bool StopStep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     listener_.Close();
-    std::vector<Connection*> waiting;
-    for (const auto& entry : connections_) {
-      const State state = entry.second->state;
-      if (state != State::kRunning && state != State::kSending)
-        waiting.push_back(entry.second.get());
+    const bool overdue = std::chrono::steady_clock::now() >= stop_deadline_;
+    std::vector<Connection*> ended;
+    for (const auto& [deadline, connection] : parked_) {
+      if (overdue || connection->state != State::kSending) ended.push_back(connection);
     }
-    for (Connection* connection : waiting) Close(connection);
-    if (connections_.empty()) return true;
-    if (std::chrono::steady_clock::now().time_since_epoch().count() < stop_deadline_ns_)
-      return false;
-    if (!aborted_.exchange(true)) {
-      MutexLock lock(&mu_);
-      queue_.clear();  // Not begun, so nobody would hand them back.
+    for (Connection* connection : ended) CloseLocked(connection);
+    if (overdue) {
+      aborted_ = true;
+      // A handler or a stream that waits for its client notices.
+      for (const auto& entry : connections_) shutdown(entry.second->fd, SHUT_RDWR);
     }
-    for (const auto& entry : connections_) shutdown(entry.second->fd, SHUT_RDWR);
-    return !AnyAtWork();
+    return connections_.empty();
   }
 
-  // After the grace: whether a worker still has a connection, which only it may hand back.
-  bool AnyAtWork() {
-    MutexLock lock(&mu_);
-    return at_work_ > 0;
-  }
+  // ---- On any thread.
 
-  int MillisecondsToWait() const {
-    // While stopping, look often: what ends it may be a handler that no event announces.
-    if (stop_ready_) return 10;
-    Instant next = Instant::max();
-    if (!deadlines_.empty()) next = deadlines_.begin()->first;
-    if (accept_paused_) next = std::min(next, accept_resume_);
-    if (next == Instant::max()) return -1;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        next - std::chrono::steady_clock::now());
-    return static_cast<int>(std::clamp<int64_t>(left.count() + 1, 0, 60000));
-  }
-
-  void Arm(int operation, int fd, uint32_t events, void* owner) {
+  void Arm(int operation, int fd, uint32_t events, uint64_t number) {
     epoll_event event{};
     event.events = events;
-    event.data.ptr = owner;
+    event.data.u64 = number;
     epoll_ctl(epoll_, operation, fd, &event);
   }
 
-  // Waits for `events` on the connection, once, until `deadline`.
-  void Await(Connection* connection, State state, uint32_t events, Instant deadline) {
-    connection->state = state;
-    SetDeadline(connection, deadline);
-    Arm(EPOLL_CTL_MOD, connection->fd, events | EPOLLONESHOT, connection);
+  void CloseLocked(Connection* connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (connection->parked) parked_.erase({connection->deadline, connection});
+    bodies_bytes_ -= connection->body_bytes_counted;
+    close(connection->fd);
+    connections_.erase(connection->number);
+    // A place is free.
+    if (accept_paused_ && accept_resume_ == Instant::max()) ResumeAccept();
   }
 
-  void SetDeadline(Connection* connection, Instant deadline) {
-    deadlines_.erase({connection->deadline, connection});
+  void ResumeAccept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    accept_paused_ = false;
+    if (!stopping_) Arm(EPOLL_CTL_MOD, listener_.fd(), EPOLLIN | EPOLLONESHOT, kListenerEvent);
+  }
+
+  void ParkLocked(Connection* connection, uint32_t events, int operation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    connection->parked = true;
+    parked_.insert({connection->deadline, connection});
+    if (connection->deadline < timer_next_) timer_wake_.Signal();
+    // Under the lock, because from here on the timer may close it.
+    Arm(operation, connection->fd, events | EPOLLONESHOT, connection->number);
+  }
+
+  // ---- On a worker, which has the connection until it parks or closes it. What returns a bool
+  // says whether there is more to do with the connection; after false it is somebody else's.
+
+  void Work() {
+    Responder responder(router_, logger_, &metrics_);
+    const std::unique_ptr<char[]> buffer(new char[kReadBytes]);  // Pages are touched when needed.
+    epoll_event event;
+    while (true) {
+      ++waiting_workers_;
+      const int count = epoll_wait(epoll_, &event, 1, -1);
+      --waiting_workers_;
+      if (count != 1) continue;
+      if (event.data.u64 == kEndEvent) return;
+      if (event.data.u64 == kListenerEvent) {
+        Accept();
+      } else if (Connection* const connection = Take(event.data.u64); connection != nullptr) {
+        OnReady(connection, buffer.get(), &responder);
+      }
+    }
+  }
+
+  // Null when the timer was faster.
+  Connection* Take(uint64_t number) {
+    MutexLock lock(&mu_);
+    const auto found = connections_.find(number);
+    if (found == connections_.end() || !found->second->parked) return nullptr;
+    Connection* const connection = found->second.get();
+    connection->parked = false;
+    parked_.erase({connection->deadline, connection});
+    return connection;
+  }
+
+  bool Park(Connection* connection, State state, uint32_t events, Instant deadline) {
+    connection->state = state;
     connection->deadline = deadline;
-    deadlines_.insert({deadline, connection});
+    MutexLock lock(&mu_);
+    ParkLocked(connection, events, EPOLL_CTL_MOD);
+    // It can make room now.
+    if (state == State::kIdle && accept_paused_ && accept_resume_ == Instant::max()) ResumeAccept();
+    return false;
+  }
+
+  bool Close(Connection* connection) {
+    MutexLock lock(&mu_);
+    CloseLocked(connection);
+    return false;
   }
 
   void Accept() {
+    MutexLock lock(&mu_);
     while (!stopping_) {
       // Asked first, because accept() can fail for want of descriptors although nobody waits.
       if (!IsReadable(listener_.fd())) {
-        return Arm(EPOLL_CTL_MOD, listener_.fd(), EPOLLIN | EPOLLONESHOT, this);
+        return Arm(EPOLL_CTL_MOD, listener_.fd(), EPOLLIN | EPOLLONESHOT, kListenerEvent);
       }
       if (connections_.size() >= options_.connections_max && !CloseOldestIdle()) {
-        accept_paused_ = true;  // The backlog waits until a connection ends.
-        accept_resume_ = Instant::max();
-        return;
+        return PauseAccept(Instant::max());  // The backlog waits until a connection ends.
       }
       sockaddr_storage address{};
       socklen_t length = sizeof(address);
@@ -280,127 +347,126 @@ class Server::Loop {
         if (errno == EINTR || errno == ECONNABORTED || errno == EAGAIN) continue;
         if ((errno == EMFILE || errno == ENFILE) && CloseOldestIdle()) continue;
         logger_.Warn("accept failed", {{"err", std::strerror(errno)}});
-        accept_paused_ = true;
-        accept_resume_ = InstantAfter(kAcceptPause);
-        return;
+        return PauseAccept(InstantAfter(kAcceptPause));
       }
       AddConnection(fd, AddressText(address));
     }
   }
 
-  void AddConnection(int fd, std::string remote_address) {
+  void PauseAccept(Instant resume) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    accept_paused_ = true;
+    accept_resume_ = resume;
+    if (resume < timer_next_) timer_wake_.Signal();
+  }
+
+  void AddConnection(int fd, std::string remote_address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    auto connection = std::make_unique<Connection>();
+    auto owned = std::make_unique<Connection>();
+    Connection* const connection = owned.get();
+    connection->number = next_connection_++;
     connection->fd = fd;
     connection->remote_address = std::move(remote_address);
     connection->deadline = InstantAfter(options_.idle_timeout);
-    deadlines_.insert({connection->deadline, connection.get()});
-    Arm(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT, connection.get());
-    connections_.emplace(connection.get(), std::move(connection));
+    connections_.emplace(connection->number, std::move(owned));
+    ParkLocked(connection, EPOLLIN, EPOLL_CTL_ADD);
   }
 
-  void ResumeAccept() {
-    if (!accept_paused_ || stopping_) return;
-    const bool room = connections_.size() < options_.connections_max;
-    const bool due = accept_resume_ == Instant::max()
-                         ? room
-                         : accept_resume_ <= std::chrono::steady_clock::now();
-    if (!due) return;
-    accept_paused_ = false;
-    Arm(EPOLL_CTL_MOD, listener_.fd(), EPOLLIN | EPOLLONESHOT, this);
-  }
-
-  bool CloseOldestIdle() {
-    for (const auto& [deadline, connection] : deadlines_) {
-      if (connection->state != State::kIdle) continue;
-      Close(connection);
+  // One whose request waits for a free worker is not idle.
+  bool CloseOldestIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (const auto& [deadline, connection] : parked_) {
+      if (connection->state != State::kIdle || IsReadable(connection->fd)) continue;
+      CloseLocked(connection);
       return true;
     }
     return false;
   }
 
-  void OnReady(Connection* connection) {
-    if (connection->fd < 0) return;  // Closed by an earlier event of this round.
+  void OnReady(Connection* connection, char* buffer, Responder* responder) {
     switch (connection->state) {
       case State::kIdle:
       case State::kHead:
       case State::kBody:
-        if (Receive(connection)) Advance(connection);
-        return;
+        if (!Receive(connection, buffer)) return;
+        break;
       case State::kSending:
-        Send(connection);
-        return;
+        if (!Send(connection)) return;
+        break;
       case State::kLinger:
-        if (!Receive(connection)) return;
+        if (!Receive(connection, buffer)) return;
         connection->linger_bytes += connection->in.size();
         connection->in.clear();
-        if (connection->linger_bytes > kLingerBytesMax) return Close(connection);
-        Await(connection, State::kLinger, EPOLLIN, connection->deadline);
+        if (connection->linger_bytes > kLingerBytesMax) {
+          Close(connection);
+        } else {
+          Park(connection, State::kLinger, EPOLLIN, connection->deadline);
+        }
         return;
       case State::kRunning:
-        return;
+        NARTHEX_CHECK(false);
+    }
+    // Requests may have come several at once.
+    while (Advance(connection) && Answer(connection, responder) && Send(connection)) {
     }
   }
 
-  // Appends what has arrived to the input; false when the connection was closed instead.
-  bool Receive(Connection* connection) {
+  // Appends what has arrived to the input.
+  bool Receive(Connection* connection, char* buffer) {
     ssize_t received = 0;
     do {
-      received = recv(connection->fd, read_buffer_.data(), read_buffer_.size(), 0);
+      received = recv(connection->fd, buffer, kReadBytes, 0);
     } while (received < 0 && errno == EINTR);
-    if (received > 0) connection->in.append(read_buffer_.data(), static_cast<size_t>(received));
+    if (received > 0) connection->in.append(buffer, static_cast<size_t>(received));
     if (received > 0 || (received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))) return true;
-    Close(connection);
-    return false;
+    return Close(connection);
   }
 
-  // Takes the input as far as it goes.
-  void Advance(Connection* connection) {
+  // Takes the input as far as it goes; true when there is a whole request to answer.
+  bool Advance(Connection* connection) {
     if (connection->state == State::kIdle) {
       if (connection->in.empty()) {
-        accept_resume_ = Instant::min();  // It can make room now.
         if (connection->in.capacity() > kIdleBufferBytes) connection->in.shrink_to_fit();
-        return Await(connection, State::kIdle, EPOLLIN, InstantAfter(options_.idle_timeout));
+        return Park(connection, State::kIdle, EPOLLIN, InstantAfter(options_.idle_timeout));
       }
       connection->state = State::kHead;
       connection->parser = RequestParser();
-      SetDeadline(connection, InstantAfter(options_.head_timeout));
+      connection->deadline = InstantAfter(options_.head_timeout);
     }
     if (connection->state == State::kHead) {
       const auto result = connection->parser.ReadHead(&connection->in);
       if (result == RequestParser::Result::kError) return Refuse(connection);
       if (result == RequestParser::Result::kNeedMore) {
-        return Await(connection, State::kHead, EPOLLIN, connection->deadline);
+        return Park(connection, State::kHead, EPOLLIN, connection->deadline);
       }
-      if (!BeginBody(connection)) return;
+      if (!BeginBody(connection)) return false;
+      if (connection->state == State::kRunning) return true;
     }
-    ReadBody(connection);
+    return ReadBody(connection);
   }
 
-  // False when the request went to a worker or was refused without its body.
   bool BeginBody(Connection* connection) {
     const RequestHead& head = connection->parser.head();
-    const size_t bytes_max = router_->BodyBytesMax(head.method, head.raw_path);
+    // Most have none; the route is looked up to answer it anyway.
+    const size_t bytes_max =
+        head.has_body() ? router_->BodyBytesMax(head.method, head.raw_path) : kUnroutedBodyBytesMax;
     connection->body_bytes_max = bytes_max == 0 ? kUnroutedBodyBytesMax : bytes_max;
-    if (bytes_max == 0 && head.content_length > connection->body_bytes_max) {
-      Dispatch(connection, true);  // 404 or 405, whatever the body is.
-      return false;
-    }
     connection->state = State::kBody;
-    SetDeadline(connection, InstantAfter(options_.body_timeout));
-    if (head.expects_continue && head.has_body() && connection->in.empty() &&
+    connection->input_refused = false;
+    if (bytes_max == 0 && head.content_length > connection->body_bytes_max) {
+      connection->input_refused = true;  // 404 or 405, whatever the body is.
+      return BeginAnswer(connection);
+    }
+    if (!head.has_body()) return true;
+    connection->deadline = InstantAfter(options_.body_timeout);
+    if (head.expects_continue && connection->in.empty() &&
         head.content_length <= connection->body_bytes_max) {
       OutBuffer go_on{"HTTP/1.1 100 Continue\r\n\r\n"};
-      if (!go_on.SendSome(connection->fd) || !go_on.empty()) {
-        Close(connection);
-        return false;
-      }
+      if (!go_on.SendSome(connection->fd) || !go_on.empty()) return Close(connection);
     }
     return true;
   }
 
-  void ReadBody(Connection* connection) {
+  bool ReadBody(Connection* connection) {
     const auto result = connection->parser.ReadBody(&connection->in, connection->body_bytes_max);
     if (result == RequestParser::Result::kError) return Refuse(connection);
     const size_t size = connection->parser.body().size();
@@ -410,35 +476,37 @@ class Server::Loop {
       return RefuseWith(connection, 503, "too many request bytes in flight");
     }
     if (result == RequestParser::Result::kNeedMore) {
-      return Await(connection, State::kBody, EPOLLIN, connection->deadline);
+      return Park(connection, State::kBody, EPOLLIN, connection->deadline);
     }
-    Dispatch(connection, false);
+    return BeginAnswer(connection);
   }
 
-  void Dispatch(Connection* connection, bool body_unread) {
+  bool BeginAnswer(Connection* connection) {
     connection->state = State::kRunning;
-    deadlines_.erase({connection->deadline, connection});
     Exchange& exchange = connection->exchange;
     exchange = Exchange();
     exchange.fd = connection->fd;
     exchange.remote_address = connection->remote_address;
-    exchange.head = connection->parser.head();
+    exchange.head = connection->parser.TakeHead();
     exchange.body = std::move(connection->parser.body());
     exchange.body_bytes_max = connection->body_bytes_max;
     exchange.aborted = &aborted_;
-    exchange.close = !exchange.head.keep_alive || body_unread || stopping_;
-    connection->input_refused = body_unread;
-    MutexLock lock(&mu_);
-    queue_.push_back(connection);
-    work_.Signal();
+    exchange.close = !exchange.head.keep_alive || connection->input_refused || stopping_;
+    return true;
   }
 
-  void Refuse(Connection* connection) {
-    RefuseWith(connection, connection->parser.error_status(), connection->parser.error());
+  bool Answer(Connection* connection, Responder* responder) {
+    responder->Answer(&connection->exchange);
+    bodies_bytes_ -= std::exchange(connection->body_bytes_counted, 0);
+    return true;
+  }
+
+  bool Refuse(Connection* connection) {
+    return RefuseWith(connection, connection->parser.error_status(), connection->parser.error());
   }
 
   // Answers a request that cannot be understood or taken, and closes.
-  void RefuseWith(Connection* connection, int status, std::string_view why) {
+  bool RefuseWith(Connection* connection, int status, std::string_view why) {
     const std::string body = StrCat(status, " ", ReasonOf(status), ": ", why, "\n");
     Exchange& exchange = connection->exchange;
     exchange = Exchange();
@@ -449,123 +517,53 @@ class Server::Loop {
                "Content-Length: ", body.size(), "\r\n\r\n", body);
     metrics_.Record("", status, absl::ZeroDuration(), body.size());
     connection->input_refused = true;
-    Send(connection);
-  }
-
-  void TakeFinished() {
-    std::vector<Connection*> finished;
-    {
-      MutexLock lock(&mu_);
-      finished.swap(finished_);
-    }
-    for (Connection* connection : finished) {
-      deadlines_.insert({connection->deadline, connection});
-      bodies_bytes_ -= std::exchange(connection->body_bytes_counted, 0);
-      Send(connection);
-    }
+    return Send(connection);
   }
 
   // Sends the rest of the answer, then goes on with the connection or ends it.
-  void Send(Connection* connection) {
+  bool Send(Connection* connection) {
     Exchange& exchange = connection->exchange;
     if (exchange.broken || !exchange.out.SendSome(connection->fd)) return Close(connection);
     if (!exchange.out.empty()) {
-      return Await(connection, State::kSending, EPOLLOUT, InstantAfter(kSendTimeout));
+      return Park(connection, State::kSending, EPOLLOUT, InstantAfter(kSendTimeout));
     }
     if (!exchange.close) {
       exchange = Exchange();
       connection->state = State::kIdle;
-      return Advance(connection);
+      return true;
     }
     if (!connection->input_refused) return Close(connection);
     shutdown(connection->fd, SHUT_WR);
     connection->in.clear();
-    Await(connection, State::kLinger, EPOLLIN, InstantAfter(kLingerTimeout));
-  }
-
-  void CloseOverdue() {
-    const Instant now = std::chrono::steady_clock::now();
-    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-      Close(deadlines_.begin()->second);
-    }
-  }
-
-  // The object lives on until the events at hand are done: one of them may name it. REQUIRES: no
-  // worker has the connection.
-  void Close(Connection* connection) {
-    deadlines_.erase({connection->deadline, connection});
-    bodies_bytes_ -= connection->body_bytes_counted;
-    close(std::exchange(connection->fd, -1));
-    const auto found = connections_.find(connection);
-    closed_connections_.push_back(std::move(found->second));
-    connections_.erase(found);
-  }
-
-  // ---- On any thread.
-
-  void Wake() {
-    const uint64_t one = 1;
-    (void)!write(wake_, &one, sizeof(one));
-  }
-
-  // ---- On a worker thread.
-
-  void Work() {
-    Responder responder(router_, logger_, &metrics_);
-    while (true) {
-      Connection* connection = nullptr;
-      {
-        MutexLock lock(&mu_);
-        while (queue_.empty() && !closed_) work_.Wait(&mu_);
-        if (queue_.empty()) return;
-        connection = queue_.front();
-        queue_.pop_front();
-        ++at_work_;
-      }
-      Exchange& exchange = connection->exchange;
-      responder.Answer(&exchange);
-      if (!exchange.broken && !exchange.out.SendSome(exchange.fd)) exchange.broken = true;
-      {
-        MutexLock lock(&mu_);
-        finished_.push_back(connection);
-        --at_work_;
-      }
-      Wake();
-    }
+    return Park(connection, State::kLinger, EPOLLIN, InstantAfter(kLingerTimeout));
   }
 
   // Constant after construction.
   const ServerOptions options_;
   const Router* const router_;
   const Logger logger_;
-  io::ListenSocket listener_;  // Closed by the loop thread when stopping.
+  io::ListenSocket listener_;  // Closed under mu_.
   const int port_;
   ServerMetrics metrics_;  // Synchronises itself.
   const int epoll_;
-  const int wake_;
-
-  // Only touched by the loop thread.
-  absl::flat_hash_map<Connection*, std::unique_ptr<Connection>> connections_;
-  std::set<std::pair<Instant, Connection*>> deadlines_;  // Of all that no worker has.
-  std::vector<std::unique_ptr<Connection>> closed_connections_;
-  std::vector<char> read_buffer_ = std::vector<char>(kReadBytes);
-  size_t bodies_bytes_ = 0;
-  bool accept_paused_ = false;
-  Instant accept_resume_;
+  const int end_;  // Readable once the workers are to end.
 
   std::atomic<bool> stopping_{false};
-  std::atomic<bool> stop_ready_{false};  // stop_deadline_ns_ is set.
-  std::atomic<int64_t> stop_deadline_ns_{0};
   std::atomic<bool> aborted_{false};
+  std::atomic<size_t> bodies_bytes_{0};
+  std::atomic<int> waiting_workers_{0};
 
   Mutex mu_;
-  CondVar work_;
-  std::deque<Connection*> queue_ ABSL_GUARDED_BY(mu_);
-  std::vector<Connection*> finished_ ABSL_GUARDED_BY(mu_);
-  int at_work_ ABSL_GUARDED_BY(mu_) = 0;
-  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  CondVar timer_wake_;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Connection>> connections_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<Instant, Connection*>> parked_ ABSL_GUARDED_BY(mu_);
+  uint64_t next_connection_ ABSL_GUARDED_BY(mu_) = kFirstConnection;
+  Instant timer_next_ ABSL_GUARDED_BY(mu_) = Instant::max();  // When the timer looks again.
+  Instant stop_deadline_ ABSL_GUARDED_BY(mu_);
+  bool accept_paused_ ABSL_GUARDED_BY(mu_) = false;
+  Instant accept_resume_ ABSL_GUARDED_BY(mu_);  // Instant::max(): when a place is free.
 
-  Thread loop_;
+  Thread timer_;
   std::vector<Thread> workers_;
 };
 

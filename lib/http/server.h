@@ -23,11 +23,13 @@ struct ServerOptions {
   // Prefix of promhttp-style metrics: <prefix>_http_requests_total{handler,code},
   // …_request_duration_seconds, …_response_size_bytes.
   std::string metrics_prefix = "narthex";
+  // Left out of the handler label, as upstream does with --web.route-prefix.
+  std::string route_prefix;
 };
 
-// An HTTP/1.1 server on cpp-httplib: one epoll loop owns idle and half-sent connections and hands
-// only complete request heads to the workers, so idle or slow clients cost no thread. gzip answers
-// where asked for and larger than 1 KiB.
+// An HTTP/1.1 server on cpp-httplib: idle and half-sent connections wait in one epoll set, and a
+// worker takes one only while there is something to read, answer or send, so idle or slow clients
+// cost no thread. gzip answers where asked for and larger than 1 KiB.
 //
 // Create() binds and listens, so port() is known and a taken port is an error at once ("listen on
 // 127.0.0.1:9090: address already in use"); connections wait until Start(). The router must be

@@ -10,6 +10,7 @@
 #include <exception>
 #include <utility>
 
+#include "absl/synchronization/mutex.h"
 #include "lib/base/mutex.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
@@ -117,6 +118,9 @@ void WaitForSignals(Events* events, const StopSignal* done, const Logger& logger
 int RunChecked(int argc, char** argv, std::string_view name,
                const std::function<void(flags::FlagSet*)>& register_flags,
                const AppFactory& factory) {
+  // The distribution builds Abseil with the search for lock cycles switched on: one table, under
+  // one lock, that every second mutex of a thread goes through. The tests keep it.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const std::string program = StrCat("narthex-", name);
   std::string log_level = "info";
   std::string log_format = "logfmt";
