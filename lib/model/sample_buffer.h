@@ -82,6 +82,10 @@ class SampleBuffer {
   const FloatHistogram& float_histogram(size_t index) const {
     return float_histograms_[places_[index]];
   }
+  // To change what is said of a histogram; its sum must stay.
+  FloatHistogram* mutable_float_histogram(size_t index) {
+    return &float_histograms_[places_[index]];
+  }
   // For decoders that write in place after Resize().
   Timestamp* mutable_timestamps() { return timestamps_.data(); }
   double* mutable_values() { return values_.data(); }

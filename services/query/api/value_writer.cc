@@ -5,6 +5,7 @@
 
 #include "lib/base/float_format.h"
 #include "lib/base/strings.h"
+#include "services/query/promql/histogram_buckets.h"
 
 namespace narthex::query_api {
 namespace {
@@ -18,6 +19,43 @@ void AppendPoint(std::string* out, Timestamp timestamp, double value) {
   out->append("\"]");
 }
 
+// The buckets of a histogram in ascending order, those without observations left out:
+// [boundaries,"lower","upper","count"], where boundaries is 0 for (lower, upper], 1 for
+// [lower, upper), 2 for (lower, upper) and 3 for [lower, upper].
+void AppendHistogram(std::string* out, const FloatHistogram& histogram) {
+  out->append("{\"count\":\"");
+  AppendSampleValue(out, histogram.count);
+  out->append("\",\"sum\":\"");
+  AppendSampleValue(out, histogram.sum);
+  out->push_back('"');
+  bool any = false;
+  for (const promql::HistogramBucket& bucket : promql::AllBuckets(histogram)) {
+    if (bucket.count == 0) continue;
+    out->append(any ? "," : ",\"buckets\":[");
+    any = true;
+    int boundaries = 2;
+    if (bucket.lower_inclusive) boundaries = bucket.upper_inclusive ? 3 : 1;
+    if (!bucket.lower_inclusive && bucket.upper_inclusive) boundaries = 0;
+    StrAppend(out, "[", boundaries, ",\"");
+    AppendSampleValue(out, bucket.lower);
+    out->append("\",\"");
+    AppendSampleValue(out, bucket.upper);
+    out->append("\",\"");
+    AppendSampleValue(out, bucket.count);
+    out->append("\"]");
+  }
+  out->append(any ? "]}" : "}");
+}
+
+// [1435781451.781,{"count":…}]
+void AppendHistogramPoint(std::string* out, Timestamp timestamp, const FloatHistogram& histogram) {
+  out->push_back('[');
+  AppendTimestamp(out, timestamp);
+  out->push_back(',');
+  AppendHistogram(out, histogram);
+  out->push_back(']');
+}
+
 void WriteVector(const promql::Vector& vector, json::Writer* writer) {
   std::string point;
   writer->BeginArray();
@@ -25,13 +63,50 @@ void WriteVector(const promql::Vector& vector, json::Writer* writer) {
     writer->BeginObject();
     writer->Key("metric");
     WriteLabels(sample.labels, writer);
-    writer->Key("value");
     point.clear();
-    AppendPoint(&point, sample.timestamp, sample.value);
+    if (sample.histogram != nullptr) {
+      writer->Key("histogram");
+      AppendHistogramPoint(&point, sample.timestamp, *sample.histogram);
+    } else {
+      writer->Key("value");
+      AppendPoint(&point, sample.timestamp, sample.value);
+    }
     writer->Raw(point);
     writer->EndObject();
   }
   writer->EndArray();
+}
+
+// The bulk of most answers: the text goes straight behind what the writer has written. A series
+// without numbers has no such member.
+void WriteNumbers(const SampleBuffer& samples, json::Writer* writer, std::string* out) {
+  const std::span<const Timestamp> timestamps = samples.timestamps();
+  const std::span<const double> values = samples.values();
+  bool any = false;
+  for (size_t i = 0; i < timestamps.size(); ++i) {
+    if (samples.kind(i) != SampleKind::kFloat) continue;
+    if (!any) {
+      writer->Key("values");
+      writer->Raw("");
+    }
+    out->push_back(any ? ',' : '[');
+    any = true;
+    AppendPoint(out, timestamps[i], values[i]);
+  }
+  if (any) out->push_back(']');
+}
+
+void WriteHistograms(const SampleBuffer& samples, json::Writer* writer, std::string* out) {
+  writer->Key("histograms");
+  writer->Raw("");
+  bool any = false;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (samples.kind(i) != SampleKind::kFloatHistogram) continue;
+    out->push_back(any ? ',' : '[');
+    any = true;
+    AppendHistogramPoint(out, samples.timestamps()[i], samples.float_histogram(i));
+  }
+  out->append(any ? "]" : "[]");
 }
 
 void WriteMatrix(const promql::Matrix& matrix, json::Writer* writer, std::string* out) {
@@ -40,17 +115,8 @@ void WriteMatrix(const promql::Matrix& matrix, json::Writer* writer, std::string
     writer->BeginObject();
     writer->Key("metric");
     WriteLabels(series.labels, writer);
-    writer->Key("values");
-    // The bulk of most answers: the text goes straight behind what the writer has written.
-    writer->Raw("");
-    const std::span<const Timestamp> timestamps = series.samples.timestamps();
-    const std::span<const double> values = series.samples.values();
-    out->push_back('[');
-    for (size_t i = 0; i < timestamps.size(); ++i) {
-      if (i > 0) out->push_back(',');
-      AppendPoint(out, timestamps[i], values[i]);
-    }
-    out->push_back(']');
+    WriteNumbers(series.samples, writer, out);
+    if (series.samples.has_histograms()) WriteHistograms(series.samples, writer, out);
     writer->EndObject();
   }
   writer->EndArray();

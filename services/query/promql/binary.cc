@@ -10,8 +10,6 @@
 namespace narthex::promql {
 namespace {
 
-bool IsTrim(BinaryOp op) { return op == BinaryOp::kTrimUpper || op == BinaryOp::kTrimLower; }
-
 // Keeps the steps of rows by what the other side has in the same group.
 class SetOperator : public VectorOperator {
  public:
@@ -41,7 +39,7 @@ class SetOperator : public VectorOperator {
     if (!context_->ok() || !right_->Next(row)) return false;
     if (const Steps* seen = Find(row->labels)) {
       for (size_t i = 0; i < count_; ++i) {
-        if ((*seen)[i]) row->values[i] = Absent();
+        if ((*seen)[i]) row->RemoveAt(i);
       }
     }
     return context_->Tick(count_);
@@ -59,7 +57,7 @@ class SetOperator : public VectorOperator {
     const Steps* seen = Find(row->labels);
     const bool keep_seen = op_ == BinaryOp::kAnd;
     for (size_t i = 0; i < count_; ++i) {
-      if ((seen != nullptr && (*seen)[i]) != keep_seen) row->values[i] = Absent();
+      if ((seen != nullptr && (*seen)[i]) != keep_seen) row->RemoveAt(i);
     }
     return context_->Tick(count_);
   }
@@ -69,7 +67,7 @@ class SetOperator : public VectorOperator {
     const size_t group = grouper_.Find(row.labels, &added);
     if (added) seen_.emplace_back(count_, false);
     for (size_t i = 0; i < count_; ++i) {
-      if (IsPresent(row.values[i])) seen_[group][i] = true;
+      if (row.PresentAt(i)) seen_[group][i] = true;
     }
   }
 
@@ -90,6 +88,8 @@ class SetOperator : public VectorOperator {
 };
 
 }  // namespace
+
+bool IsTrim(BinaryOp op) { return op == BinaryOp::kTrimUpper || op == BinaryOp::kTrimLower; }
 
 void InformOfFloats(EvalContext* context, const BinaryArguments& arguments) {
   const std::string_view op = BinaryOpText(arguments.op);

@@ -16,6 +16,9 @@ struct BinaryArguments {
 ScalarOperatorPtr MakeScalarBinary(EvalContext* context, const BinaryArguments& arguments,
                                    ScalarOperatorPtr left, ScalarOperatorPtr right, size_t count);
 
+// `</` and `>/`, which take a part of a histogram.
+bool IsTrim(BinaryOp op);
+
 // `swapped`: the scalar stands on the left.
 VectorOperatorPtr MakeVectorScalarBinary(EvalContext* context, const BinaryArguments& arguments,
                                          VectorOperatorPtr vector, ScalarOperatorPtr scalar,

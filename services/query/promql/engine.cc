@@ -133,7 +133,7 @@ class ResultBuilder {
       Series series;
       for (size_t i = 0; i < source.samples.size(); ++i) {
         const Timestamp time = source.samples.timestamps()[i];
-        if (time > first && time <= last) series.samples.Append(time, source.samples.values()[i]);
+        if (time > first && time <= last) series.samples.AppendFrom(source.samples, i);
       }
       if (series.samples.empty()) continue;
       if (!context_->Hold(series.samples.size())) return;
@@ -150,9 +150,10 @@ class ResultBuilder {
     Vector result;
     Row row;
     while (vector->Next(&row)) {
-      if (IsAbsent(row.values[0])) continue;
-      if (!context_->Hold(1)) break;
-      result.push_back({std::move(row.labels), grid_.start, row.values[0]});
+      if (!row.PresentAt(0)) continue;
+      if (!context_->Hold(SampleCount(row))) break;
+      HistogramPtr histogram = row.has_histograms() ? std::move(row.histograms[0]) : nullptr;
+      result.push_back({std::move(row.labels), grid_.start, row.values[0], std::move(histogram)});
     }
     return result;
   }
@@ -161,14 +162,18 @@ class ResultBuilder {
     Matrix matrix;
     Row row;
     while (vector->Next(&row)) {
-      const size_t present = CountPresent(row.values);
+      const size_t present = CountPresent(row);
       if (present == 0) continue;
-      if (!context_->Hold(present)) break;
+      if (!context_->Hold(SampleCount(row))) break;
       Series series;
       series.labels = std::move(row.labels);
       series.samples.Reserve(present);
       for (size_t i = 0; i < row.values.size(); ++i) {
-        if (IsPresent(row.values[i])) series.samples.Append(grid_.At(i), row.values[i]);
+        if (const FloatHistogram* histogram = row.HistogramAt(i)) {
+          series.samples.AppendFloatHistogram(grid_.At(i), *histogram);
+        } else if (IsPresent(row.values[i])) {
+          series.samples.Append(grid_.At(i), row.values[i]);
+        }
       }
       matrix.push_back(std::move(series));
     }

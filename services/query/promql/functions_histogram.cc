@@ -143,7 +143,7 @@ VectorOperatorPtr MakeHistogramFraction(EvalContext* context, VectorOperatorPtr 
       row.labels = histogram.labels;
       row.drop_name = histogram.drop_name;
       DropName(&row, context->options());
-      row.values.assign(grid.count, Absent());
+      row.Reset(grid.count);
       for (size_t i = 0; i < grid.count; ++i) {
         BucketsAt(histogram, i, &buckets);
         if (buckets.empty() || !context->Tick(buckets.size())) continue;

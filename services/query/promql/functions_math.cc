@@ -63,6 +63,7 @@ VectorOperatorPtr MakeNumberMap(EvalContext* context, VectorOperatorPtr child,
                                 NumberFunction function) {
   return MakeRowMap(context, std::move(child), {},
                     [context, function](Row* row, std::span<const std::vector<double>>) {
+                      row->DropHistograms();
                       for (double& value : row->values) {
                         if (IsPresent(value)) value = function(value);
                       }
@@ -76,6 +77,7 @@ VectorOperatorPtr MakeRound(EvalContext* context, VectorOperatorPtr child,
   params.push_back(std::move(nearest));
   return MakeRowMap(context, std::move(child), std::move(params),
                     [context](Row* row, std::span<const std::vector<double>> values) {
+                      row->DropHistograms();
                       for (size_t i = 0; i < row->values.size(); ++i) {
                         if (IsAbsent(row->values[i])) continue;
                         // The inverse keeps 0.1 from giving 0.30000000000000004.
@@ -95,6 +97,7 @@ VectorOperatorPtr MakeClamp(EvalContext* context, VectorOperatorPtr child, Scala
   if (most != nullptr) params.push_back(std::move(most));
   return MakeRowMap(context, std::move(child), std::move(params),
                     [=](Row* row, std::span<const std::vector<double>> values) {
+                      row->DropHistograms();
                       for (size_t i = 0; i < row->values.size(); ++i) {
                         double& value = row->values[i];
                         if (IsAbsent(value)) continue;

@@ -15,6 +15,7 @@ class VectorOfScalar : public VectorOperator {
     if (scalar_ == nullptr) return false;
     row->labels = Labels();
     row->drop_name = false;
+    row->histograms.clear();
     const ScalarOperatorPtr scalar = std::move(scalar_);
     return scalar->Values(&row->values);
   }
@@ -63,12 +64,13 @@ class AbsentOperator : public VectorOperator {
     std::vector<double> values(count_, 1);
     while (child->Next(row)) {
       for (size_t i = 0; i < count_; ++i) {
-        if (IsPresent(row->values[i])) values[i] = Absent();
+        if (row->PresentAt(i)) values[i] = Absent();
       }
       if (!context_->Tick(count_)) return false;
     }
     row->labels = labels_;
     row->drop_name = false;
+    row->histograms.clear();
     row->values = std::move(values);
     return context_->ok();
   }
@@ -121,6 +123,7 @@ VectorOperatorPtr MakeAbsent(EvalContext* context, VectorOperatorPtr child, Labe
 VectorOperatorPtr MakeSort(EvalContext* context, VectorOperatorPtr child, bool descending) {
   return MakeCollect(context, std::move(child),
                      [descending](std::vector<Row> rows, std::vector<Row>* out) {
+                       std::erase_if(rows, [](const Row& row) { return IsAbsent(row.values[0]); });
                        std::stable_sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
                          const double x = a.values[0];
                          const double y = b.values[0];

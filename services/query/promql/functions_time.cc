@@ -69,8 +69,9 @@ VectorOperatorPtr MakeStepTimes(EvalContext* context, VectorOperatorPtr child, c
   return MakeRowMap(context, std::move(child), {},
                     [context, grid](Row* row, std::span<const std::vector<double>>) {
                       for (size_t i = 0; i < row->values.size(); ++i) {
-                        if (IsPresent(row->values[i])) row->values[i] = StepSeconds(grid, i);
+                        if (row->PresentAt(i)) row->values[i] = StepSeconds(grid, i);
                       }
+                      row->DropHistograms();
                       DropName(row, context->options());
                     });
 }

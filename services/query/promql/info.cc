@@ -79,7 +79,7 @@ class Info : public VectorOperator {
     std::vector<const Row*> last_chosen;
     Row* target = nullptr;
     for (size_t i = 0; i < count_; ++i) {
-      if (IsAbsent(base.values[i])) continue;
+      if (!base.PresentAt(i)) continue;
       if (!Choose(candidates, i, &chosen)) return false;
       if (target == nullptr || chosen != last_chosen) {
         Labels labels;
@@ -87,10 +87,10 @@ class Info : public VectorOperator {
         target = &results[labels];
         target->labels = labels;
         target->drop_name = base.drop_name;
-        if (target->values.empty()) target->values.assign(count_, Absent());
+        if (target->values.empty()) target->Reset(count_);
         last_chosen = chosen;
       }
-      if (!chosen.empty() || !drops_unmatched_) target->values[i] = base.values[i];
+      if (!chosen.empty() || !drops_unmatched_) target->CopyAt(i, base);
     }
     for (auto& [labels, row] : results) ready_.push_back(std::move(row));
     return true;

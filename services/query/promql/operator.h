@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "lib/labels/labels.h"
@@ -34,15 +35,66 @@ inline double Absent() { return StaleNan(); }
 inline bool IsAbsent(double value) { return IsStale(value); }
 inline bool IsPresent(double value) { return !IsStale(value); }
 
+using HistogramPtr = std::shared_ptr<const FloatHistogram>;
+
 size_t CountPresent(std::span<const double> values);
 
-// One series of an instant vector over all steps.
+// One series of an instant vector over all steps. At a step it has a number, a native histogram or
+// nothing; a series of numbers is its `values` and nothing else, so that loops over numbers need
+// not look at histograms: where there is one, the number is absent.
 struct Row {
   Labels labels;
   // With delayed name removal: the name goes at the end of the evaluation.
   bool drop_name = false;
   std::vector<double> values;  // One a step.
+  // Empty when no step has a histogram; else one a step, null where there is none. A histogram is
+  // never changed once it is here: rows share them.
+  std::vector<HistogramPtr> histograms;
+
+  size_t size() const { return values.size(); }
+  bool has_histograms() const { return !histograms.empty(); }
+  // Null when there is none.
+  const FloatHistogram* HistogramAt(size_t step) const {
+    return histograms.empty() ? nullptr : histograms[step].get();
+  }
+  bool PresentAt(size_t step) const {
+    return IsPresent(values[step]) || HistogramAt(step) != nullptr;
+  }
+  // Nothing at any of `count` steps.
+  void Reset(size_t count) {
+    values.assign(count, Absent());
+    histograms.clear();
+  }
+  void SetHistogram(size_t step, HistogramPtr histogram) {
+    if (histograms.empty()) histograms.resize(values.size());
+    values[step] = Absent();
+    histograms[step] = std::move(histogram);
+  }
+  void SetNumber(size_t step, double value) {
+    values[step] = value;
+    if (!histograms.empty()) histograms[step] = nullptr;
+  }
+  // Nothing at `step`.
+  void RemoveAt(size_t step) { SetNumber(step, Absent()); }
+  // What a function of numbers makes of histograms.
+  void DropHistograms() { histograms.clear(); }
+  // What `from` has at `step`, which must be something.
+  void CopyAt(size_t step, const Row& from) {
+    if (from.HistogramAt(step) != nullptr) {
+      SetHistogram(step, from.histograms[step]);
+    } else {
+      SetNumber(step, from.values[step]);
+    }
+  }
 };
+
+// How many steps have a number or a histogram.
+size_t CountPresent(const Row& row);
+// How many samples a histogram counts as where samples in memory are limited: as upstream, by its
+// size against that of a sample of 16 bytes.
+size_t SampleCount(const FloatHistogram& histogram);
+// What the row counts as.
+size_t SampleCount(const Row& row);
 
 // Gives the rows of an instant vector, in no particular order. Thread safety: none.
 class VectorOperator {
@@ -80,7 +132,8 @@ struct WindowSpec {
   Timestamp last_end() const { return End(grid.count - 1); }
 };
 
-// One series of a range vector: all samples of all windows, without staleness markers.
+// One series of a range vector: all samples of all windows, without staleness markers. Histograms
+// are floats (SampleKind::kFloatHistogram).
 struct RangeSeries {
   Labels labels;
   bool drop_name = false;

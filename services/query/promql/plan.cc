@@ -253,7 +253,7 @@ size_t Planner::AddSelector(const VectorSelector& selector, Timestamp start, Tim
 }
 
 VectorOperatorPtr Planner::PlanSelector(const VectorSelector& selector, const Grid& grid,
-                                        bool timestamps) {
+                                        InstantSelection::Reads reads) {
   if (selector.anchored) {
     context_->Error("anchored modifier can only be used with range selectors");
     return nullptr;
@@ -266,7 +266,9 @@ VectorOperatorPtr Planner::PlanSelector(const VectorSelector& selector, const Gr
   selection.lookback_ms = context_->options().lookback_ms;
   selection.fixed = place.fixed;
   selection.fixed_time = place.fixed_time;
-  selection.timestamps = timestamps;
+  selection.reads = reads;
+  selection.detect_resets = detects_resets();
+  selection.position = selector.position;
   selection.smoothed = selector.smoothed;
   const Timestamp first = (place.fixed ? place.fixed_time : grid.start) - place.offset_ms;
   const Timestamp last = (place.fixed ? place.fixed_time : grid.last()) - place.offset_ms;
@@ -302,7 +304,7 @@ RangeOperatorPtr Planner::PlanMatrixSelector(const MatrixSelector& matrix, const
     if (windows.smoothed) end += windows.lookback_ms;
   }
   const size_t number = AddSelector(selector, start, end, grid, windows.range_ms);
-  return MakeRangeSelector(context_, number, windows);
+  return MakeRangeSelector(context_, number, windows, detects_resets());
 }
 
 RangeOperatorPtr Planner::PlanSubquery(const Subquery& subquery, const Grid& grid) {
@@ -329,7 +331,9 @@ RangeOperatorPtr Planner::PlanSubquery(const Subquery& subquery, const Grid& gri
     return nullptr;
   }
   inner.count = steps;
+  const bool whole = std::exchange(reads_buckets_, true);
   VectorOperatorPtr child = PlanVector(*subquery.expr, inner);
+  reads_buckets_ = whole;
   if (child == nullptr) return nullptr;
   return MakeSubquery(context_, std::move(child), inner, windows);
 }
@@ -357,7 +361,7 @@ VectorOperatorPtr Planner::PlanVectorNode(const Expr& expr, const Grid& grid) {
   const bool name_unused = std::exchange(name_unused_, false);
   switch (expr.kind) {
     case ExprKind::kVectorSelector:
-      return PlanSelector(As<VectorSelector>(expr), grid, /*timestamps=*/false);
+      return PlanSelector(As<VectorSelector>(expr), grid, InstantSelection::Reads::kValues);
     case ExprKind::kUnary: {
       surroundings_ = {};
       VectorOperatorPtr child = PlanVector(*As<Unary>(expr).expr, grid);
@@ -471,7 +475,10 @@ VectorOperatorPtr Planner::PlanBinary(const Binary& binary, const Grid& grid) {
   const bool scalar_right = TypeOf(*binary.right) == ValueType::kScalar;
   if (scalar_left || scalar_right) {
     const Expr& vector = scalar_left ? *binary.right : *binary.left;
+    const bool whole = reads_buckets_;
+    reads_buckets_ = whole || IsTrim(binary.op);
     VectorOperatorPtr child = PlanVector(vector, grid);
+    reads_buckets_ = whole;
     ScalarOperatorPtr scalar =
         child == nullptr ? nullptr : PlanScalar(scalar_left ? *binary.left : *binary.right, grid);
     if (scalar == nullptr) return nullptr;

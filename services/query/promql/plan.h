@@ -7,6 +7,7 @@
 #include "lib/storage/storage.h"
 #include "services/query/promql/eval_context.h"
 #include "services/query/promql/operator.h"
+#include "services/query/promql/selectors.h"
 
 namespace narthex::promql {
 
@@ -46,7 +47,8 @@ class Planner {
 
   VectorOperatorPtr PlanVectorNode(const Expr& expr, const Grid& grid);
   ScalarOperatorPtr PlanScalarNode(const Expr& expr, const Grid& grid);
-  VectorOperatorPtr PlanSelector(const VectorSelector& selector, const Grid& grid, bool timestamps);
+  VectorOperatorPtr PlanSelector(const VectorSelector& selector, const Grid& grid,
+                                 InstantSelection::Reads reads);
   RangeOperatorPtr PlanMatrixSelector(const MatrixSelector& matrix, const Grid& grid);
   RangeOperatorPtr PlanSubquery(const Subquery& subquery, const Grid& grid);
   VectorOperatorPtr PlanBinary(const Binary& binary, const Grid& grid);
@@ -63,6 +65,9 @@ class Planner {
   VectorOperatorPtr PlanSort(const Call& call, const Grid& grid);
   VectorOperatorPtr PlanInfo(const Call& call, const Grid& grid);
 
+  // Whether the selectors that are planned now are read for the counts and sums of histograms.
+  bool detects_resets() const { return reads_counts_ && !reads_buckets_; }
+
   VectorOperatorPtr MergeUnlessUnique(const Expr& source, VectorOperatorPtr child);
   size_t AddSelector(const VectorSelector& selector, Timestamp start, Timestamp end,
                      const Grid& grid, int64_t range_ms);
@@ -76,6 +81,10 @@ class Planner {
   // The next node's parent does not look at metric names, so that taking them away is work for
   // nothing.
   bool name_unused_ = false;
+  // Around the next node stands histogram_count, histogram_sum or histogram_avg; or something that
+  // needs whole histograms.
+  bool reads_counts_ = false;
+  bool reads_buckets_ = false;
 };
 
 }  // namespace narthex::promql

@@ -126,7 +126,7 @@ VectorOperatorPtr Planner::PlanTimestamp(const Call& call, const Grid& grid) {
   const Expr& arg = Unparen(*call.args[0]);
   VectorOperatorPtr result;
   if (arg.kind == ExprKind::kVectorSelector) {
-    result = PlanSelector(As<VectorSelector>(arg), grid, /*timestamps=*/true);
+    result = PlanSelector(As<VectorSelector>(arg), grid, InstantSelection::Reads::kTimestamps);
     if (result != nullptr) result = MakeNameDrop(context_, std::move(result));
   } else {
     result = PlanVector(arg, grid);
@@ -273,7 +273,7 @@ VectorOperatorPtr Planner::PlanInfo(const Call& call, const Grid& grid) {
   // The info series are read where the first selector of the argument reads.
   const std::vector<const VectorSelector*> selectors = Selectors(*call.args[0]);
   if (!selectors.empty()) selector.time = selectors.front()->time;
-  VectorOperatorPtr info = PlanSelector(selector, grid, /*timestamps=*/true);
+  VectorOperatorPtr info = PlanSelector(selector, grid, InstantSelection::Reads::kTimestamps);
   if (info == nullptr) return nullptr;
   return MakeInfo(context_, std::move(child), std::move(info), std::move(arguments), grid.count);
 }

@@ -41,13 +41,13 @@ class Merge : public VectorOperator {
   }
 
   bool Join(const Row& from, Row* to) {
-    for (size_t i = 0; i < from.values.size(); ++i) {
-      if (IsAbsent(from.values[i])) continue;
-      if (IsPresent(to->values[i])) {
+    for (size_t i = 0; i < from.size(); ++i) {
+      if (!from.PresentAt(i)) continue;
+      if (to->PresentAt(i)) {
         context_->Error("vector cannot contain metrics with the same labelset");
         return false;
       }
-      to->values[i] = from.values[i];
+      to->CopyAt(i, from);
     }
     to->drop_name = to->drop_name || from.drop_name;
     return true;
@@ -67,6 +67,7 @@ class Broadcast : public VectorOperator {
   bool Next(Row* row) override {
     if (!child_->Next(row)) return false;
     row->values.resize(count_, row->values[0]);
+    if (row->has_histograms()) row->histograms.resize(count_, row->histograms[0]);
     return context_->Tick(count_);
   }
 
@@ -217,7 +218,7 @@ void DropName(Row* row, const EvalContext::Options& options) {
 }
 
 bool RowBuffer::Add(Row row) {
-  const size_t present = CountPresent(row.values);
+  const size_t present = SampleCount(row);
   rows_.push_back(std::move(row));
   held_ += present;
   return context_->Hold(present);

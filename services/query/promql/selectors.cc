@@ -1,7 +1,11 @@
 #include "services/query/promql/selectors.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
+
+#include "services/query/promql/histogram_annotations.h"
+#include "services/query/promql/histogram_rate.h"
 
 namespace narthex::promql {
 
@@ -9,12 +13,37 @@ size_t CountPresent(std::span<const double> values) {
   return static_cast<size_t>(std::count_if(values.begin(), values.end(), IsPresent));
 }
 
+size_t CountPresent(const Row& row) {
+  const auto histograms =
+      std::count_if(row.histograms.begin(), row.histograms.end(),
+                    [](const HistogramPtr& histogram) { return histogram != nullptr; });
+  return CountPresent(row.values) + static_cast<size_t>(histograms);
+}
+
+size_t SampleCount(const FloatHistogram& histogram) {
+  constexpr size_t kFixedBytes = 168;  // Without its lists, as upstream counts.
+  constexpr size_t kSampleBytes = 16;
+  const size_t listed = histogram.positive_spans.size() + histogram.negative_spans.size() +
+                        histogram.positive_buckets.size() + histogram.negative_buckets.size() +
+                        histogram.custom_values.size();
+  return (kFixedBytes + sizeof(Timestamp) + listed * sizeof(double)) / kSampleBytes;
+}
+
+size_t SampleCount(const Row& row) {
+  size_t count = CountPresent(row.values);
+  for (const HistogramPtr& histogram : row.histograms) {
+    if (histogram != nullptr) count += SampleCount(*histogram);
+  }
+  return count;
+}
+
 namespace {
 
 // Reads the series of one selector into a buffer, one at a time.
 class StorageReader {
  public:
-  StorageReader(EvalContext* context, size_t selector) : context_(context), selector_(selector) {}
+  StorageReader(EvalContext* context, size_t selector, bool detect_resets)
+      : context_(context), selector_(selector), detect_resets_(detect_resets) {}
   ~StorageReader() { context_->Release(held_); }
   StorageReader(const StorageReader&) = delete;
   StorageReader& operator=(const StorageReader&) = delete;
@@ -33,17 +62,68 @@ class StorageReader {
       context_->Fail(std::move(status));
       return false;
     }
-    // The functions and operators of this engine are those of floats.
-    samples->DropHistograms();
     held_ = samples->size();
     context_->stats().samples_read += held_;
+    if (samples->has_histograms()) {
+      held_ += HistogramsToFloat(samples);
+      if (detect_resets_) DetectResets(samples);
+    }
     return context_->Hold(held_) && context_->Tick(held_);
   }
   const Labels& labels() const { return set_->labels(); }
 
  private:
+  // Evaluation knows one kind of histogram. What the histograms count as beyond one sample each.
+  static size_t HistogramsToFloat(SampleBuffer* samples) {
+    SampleBuffer converted;
+    converted.Reserve(samples->size());
+    size_t more = 0;
+    for (size_t i = 0; i < samples->size(); ++i) {
+      if (samples->kind(i) == SampleKind::kHistogram) {
+        FloatHistogram histogram = ToFloat(samples->histogram(i));
+        Simplify(&histogram);
+        more += SampleCount(histogram) - 1;
+        converted.AppendFloatHistogram(samples->timestamps()[i], std::move(histogram));
+      } else if (samples->kind(i) == SampleKind::kFloatHistogram) {
+        FloatHistogram histogram = samples->float_histogram(i);
+        Simplify(&histogram);
+        more += SampleCount(histogram) - 1;
+        converted.AppendFloatHistogram(samples->timestamps()[i], std::move(histogram));
+      } else {
+        converted.Append(samples->timestamps()[i], samples->values()[i]);
+      }
+      if (!samples->start_timestamps().empty()) {
+        converted.SetStartTimestamp(samples->start_timestamps()[i]);
+      }
+    }
+    *samples = std::move(converted);
+    return more;
+  }
+
+  // Reserved resolutions are finer than anything that evaluation knows.
+  static void Simplify(FloatHistogram* histogram) {
+    if (histogram->schema > kExponentialSchemaMax) {
+      ReduceResolution(kExponentialSchemaMax, histogram);
+    }
+  }
+
+  static void DetectResets(SampleBuffer* samples) {
+    const FloatHistogram* previous = nullptr;
+    for (size_t i = 0; i < samples->size(); ++i) {
+      if (samples->kind(i) != SampleKind::kFloatHistogram || IsStale(samples->values()[i]))
+        continue;
+      FloatHistogram* const histogram = samples->mutable_float_histogram(i);
+      if (histogram->reset_hint == CounterResetHint::kUnknown && previous != nullptr) {
+        histogram->reset_hint = DetectReset(*histogram, *previous) ? CounterResetHint::kReset
+                                                                   : CounterResetHint::kNotReset;
+      }
+      previous = histogram;
+    }
+  }
+
   EvalContext* const context_;
   const size_t selector_;
+  const bool detect_resets_;
   std::unique_ptr<storage::SeriesSet> set_;
   uint64_t held_ = 0;
 };
@@ -51,14 +131,19 @@ class StorageReader {
 class InstantSelector : public VectorOperator {
  public:
   InstantSelector(EvalContext* context, const InstantSelection& selection)
-      : context_(context), selection_(selection), reader_(context, selection.selector) {}
+      : context_(context),
+        selection_(selection),
+        reader_(context, selection.selector, selection.detect_resets) {}
 
   bool Next(Row* row) override {
     if (!reader_.Next(&samples_)) return false;
     row->labels = reader_.labels();
     row->drop_name = false;
     row->values.resize(selection_.grid.count);
-    if (selection_.fixed) {
+    row->histograms.clear();
+    if (samples_.has_histograms()) {
+      ReadMixed(row);
+    } else if (selection_.fixed) {
       size_t cursor = 0;
       const double value = ValueAt(selection_.fixed_time - selection_.offset_ms, &cursor);
       std::fill(row->values.begin(), row->values.end(), value);
@@ -68,22 +153,66 @@ class InstantSelector : public VectorOperator {
         row->values[i] = ValueAt(selection_.grid.At(i) - selection_.offset_ms, &cursor);
       }
     }
-    context_->stats().samples_queryable += CountPresent(row->values);
+    context_->stats().samples_queryable += CountPresent(*row);
     return true;
   }
 
  private:
+  static constexpr size_t kNone = SIZE_MAX;
+
+  // Of a series with histograms. Steps that see the same sample share its histogram.
+  void ReadMixed(Row* row) {
+    row->Reset(selection_.grid.count);
+    size_t cursor = 0;
+    size_t last = kNone;
+    HistogramPtr shared;
+    for (size_t i = 0; i < row->size(); ++i) {
+      const Timestamp time =
+          (selection_.fixed ? selection_.fixed_time : selection_.grid.At(i)) - selection_.offset_ms;
+      if (selection_.smoothed) {
+        Smooth(row, i, time, &cursor);
+        continue;
+      }
+      const size_t newest = NewestAt(time, &cursor);
+      if (newest == kNone) continue;
+      const double value = samples_.values()[newest];
+      if (samples_.kind(newest) == SampleKind::kFloat || IsStale(value) ||
+          selection_.reads != InstantSelection::Reads::kValues) {
+        row->SetNumber(i, ReadNumber(newest));
+        continue;
+      }
+      if (newest != last) {
+        shared = std::make_shared<FloatHistogram>(samples_.float_histogram(newest));
+        last = newest;
+      }
+      row->SetHistogram(i, shared);
+    }
+  }
+
   // `*cursor` is the number of samples at or before the last asked time, which never goes back.
   double ValueAt(Timestamp time, size_t* cursor) const {
+    const size_t newest = NewestAt(time, cursor);
+    if (selection_.smoothed) return SmoothedAt(time, *cursor);
+    return newest == kNone ? Absent() : ReadNumber(newest);
+  }
+
+  // The sample that an instant selector sees at `time`.
+  size_t NewestAt(Timestamp time, size_t* cursor) const {
     const std::span<const Timestamp> timestamps = samples_.timestamps();
     while (*cursor < timestamps.size() && timestamps[*cursor] <= time) ++*cursor;
-    if (selection_.smoothed) return SmoothedAt(time, *cursor);
-    if (*cursor == 0) return Absent();
+    if (*cursor == 0) return kNone;
     const size_t newest = *cursor - 1;
-    if (timestamps[newest] <= time - selection_.lookback_ms) return Absent();
-    const double value = samples_.values()[newest];
-    if (IsStale(value) || !selection_.timestamps) return value;
-    return static_cast<double>(timestamps[newest]) / 1000;
+    return timestamps[newest] <= time - selection_.lookback_ms ? kNone : newest;
+  }
+
+  double ReadNumber(size_t sample) const {
+    const double value = samples_.values()[sample];
+    if (IsStale(value) || selection_.reads == InstantSelection::Reads::kValues) return value;
+    const bool starts = selection_.reads == InstantSelection::Reads::kStartTimestamps;
+    if (starts && samples_.start_timestamps().empty()) return 0;
+    const Timestamp time =
+        starts ? samples_.start_timestamps()[sample] : samples_.timestamps()[sample];
+    return static_cast<double>(time) / 1000;
   }
 
   // Between its neighbours within the lookback on either side; `after` is the first sample later
@@ -106,6 +235,57 @@ class InstantSelector : public VectorOperator {
     return values[before] + (values[after] - values[before]) * fraction;
   }
 
+  // The same of histograms; a series that goes from one kind to the other has no value between.
+  void Smooth(Row* row, size_t step, Timestamp time, size_t* cursor) {
+    NewestAt(time, cursor);
+    const std::span<const Timestamp> timestamps = samples_.timestamps();
+    const std::span<const double> values = samples_.values();
+    size_t first = *cursor;
+    while (first > 0 && timestamps[first - 1] > time - selection_.lookback_ms) --first;
+    size_t before = kNone;
+    size_t after = kNone;
+    bool floats = false;
+    bool histograms = false;
+    for (size_t i = first; i < values.size(); ++i) {
+      if (timestamps[i] > time + selection_.lookback_ms) break;
+      if (IsStale(values[i])) continue;
+      const bool is_float = samples_.kind(i) == SampleKind::kFloat;
+      floats = floats || is_float;
+      histograms = histograms || !is_float;
+      if (timestamps[i] <= time) before = i;
+      if (timestamps[i] > time && after == kNone) after = i;
+    }
+    const AnnotationSite site{&context_->annotations(), row->labels.metric_name(),
+                              selection_.position};
+    if (floats && histograms) {
+      WarnOfMixedRange(site);
+    } else if (floats) {
+      row->SetNumber(step, SmoothedAt(time, *cursor));
+    } else if (before != kNone) {
+      std::optional<FloatHistogram> between = Between(site, before, after, time);
+      if (!between.has_value()) return;
+      row->SetHistogram(step, std::make_shared<FloatHistogram>(*std::move(between)));
+    }
+  }
+
+  std::optional<FloatHistogram> Between(const AnnotationSite& site, size_t before, size_t after,
+                                        Timestamp time) const {
+    const std::span<const Timestamp> timestamps = samples_.timestamps();
+    const FloatHistogram& first = samples_.float_histogram(before);
+    if (timestamps[before] == time) return first;
+    if (after == kNone) {
+      // The hint tells of the sample before, not of the value.
+      FloatHistogram carried = first;
+      carried.reset_hint = CounterResetHint::kUnknown;
+      return carried;
+    }
+    const FloatHistogram& second = samples_.float_histogram(after);
+    const bool counter = first.reset_hint != CounterResetHint::kGauge ||
+                         second.reset_hint != CounterResetHint::kGauge;
+    return InterpolateHistograms(site, {timestamps[before], &first}, {timestamps[after], &second},
+                                 time, counter);
+  }
+
   EvalContext* const context_;
   const InstantSelection selection_;
   StorageReader reader_;
@@ -114,8 +294,9 @@ class InstantSelector : public VectorOperator {
 
 class RangeSelector : public RangeOperator {
  public:
-  RangeSelector(EvalContext* context, size_t selector, const WindowSpec& windows)
-      : RangeOperator(windows), reader_(context, selector) {}
+  RangeSelector(EvalContext* context, size_t selector, const WindowSpec& windows,
+                bool detect_resets)
+      : RangeOperator(windows), reader_(context, selector, detect_resets) {}
 
   bool Next(RangeSeries* series) override {
     if (!reader_.Next(&series->samples)) return false;
@@ -131,14 +312,8 @@ class RangeSelector : public RangeOperator {
     const auto first =
         std::find_if(values.begin(), values.end(), [](double value) { return IsStale(value); });
     if (first == values.end()) return;
-    size_t kept = static_cast<size_t>(first - values.begin());
-    for (size_t i = kept; i < values.size(); ++i) {
-      if (IsStale(values[i])) continue;
-      samples->mutable_values()[kept] = values[i];
-      samples->mutable_timestamps()[kept] = samples->timestamps()[i];
-      ++kept;
-    }
-    samples->Resize(kept);
+    samples->Filter(static_cast<size_t>(first - values.begin()),
+                    [&](size_t i) { return !IsStale(values[i]); });
   }
 
   StorageReader reader_;
@@ -157,9 +332,13 @@ class SubqueryRange : public RangeOperator {
     series->drop_name = row_.drop_name;
     series->samples.Clear();
     for (size_t i = 0; i < row_.values.size(); ++i) {
-      if (IsPresent(row_.values[i])) series->samples.Append(grid_.At(i), row_.values[i]);
+      if (const FloatHistogram* histogram = row_.HistogramAt(i)) {
+        series->samples.AppendFloatHistogram(grid_.At(i), *histogram);
+      } else if (IsPresent(row_.values[i])) {
+        series->samples.Append(grid_.At(i), row_.values[i]);
+      }
     }
-    context_->Release(std::exchange(held_, series->samples.size()));
+    context_->Release(std::exchange(held_, SampleCount(row_)));
     return context_->Hold(held_) && context_->Tick(held_);
   }
 
@@ -177,9 +356,9 @@ VectorOperatorPtr MakeInstantSelector(EvalContext* context, const InstantSelecti
   return std::make_unique<InstantSelector>(context, selection);
 }
 
-RangeOperatorPtr MakeRangeSelector(EvalContext* context, size_t selector,
-                                   const WindowSpec& windows) {
-  return std::make_unique<RangeSelector>(context, selector, windows);
+RangeOperatorPtr MakeRangeSelector(EvalContext* context, size_t selector, const WindowSpec& windows,
+                                   bool detect_resets) {
+  return std::make_unique<RangeSelector>(context, selector, windows, detect_resets);
 }
 
 RangeOperatorPtr MakeSubquery(EvalContext* context, VectorOperatorPtr inner, const Grid& inner_grid,

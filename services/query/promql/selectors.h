@@ -18,13 +18,20 @@ struct InstantSelection {
   int64_t lookback_ms = 0;
   bool fixed = false;  // With @.
   Timestamp fixed_time = 0;
-  bool timestamps = false;  // timestamp(): the time of the sample in seconds instead of its value.
+  // timestamp() and start_timestamp(): times in seconds instead of values.
+  enum class Reads : uint8_t { kValues, kTimestamps, kStartTimestamps };
+  Reads reads = Reads::kValues;
   bool smoothed = false;
+  // Histograms that do not know whether there was a counter reset before them are told, as upstream
+  // tells them where only counts and sums are wanted.
+  bool detect_resets = false;
+  PositionRange position;
 };
 
 VectorOperatorPtr MakeInstantSelector(EvalContext* context, const InstantSelection& selection);
-RangeOperatorPtr MakeRangeSelector(EvalContext* context, size_t selector,
-                                   const WindowSpec& windows);
+// `detect_resets` as above.
+RangeOperatorPtr MakeRangeSelector(EvalContext* context, size_t selector, const WindowSpec& windows,
+                                   bool detect_resets);
 // `inner` is evaluated on `inner_grid`; a null `inner` has no series.
 RangeOperatorPtr MakeSubquery(EvalContext* context, VectorOperatorPtr inner, const Grid& inner_grid,
                               const WindowSpec& windows);

@@ -2,12 +2,14 @@
 #define NARTHEX_SERVICES_QUERY_PROMQL_VALUE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "lib/labels/labels.h"
+#include "lib/model/histogram.h"
 #include "lib/model/sample_buffer.h"
 #include "lib/model/timestamp.h"
 #include "services/query/promql/ast.h"
@@ -28,14 +30,15 @@ struct String {
 struct VectorSample {
   Labels labels;
   Timestamp timestamp = 0;
-  double value = 0;
+  double value = 0;  // Unless there is a histogram.
+  std::shared_ptr<const FloatHistogram> histogram;
 };
 // In no particular order, unless the outermost function sorts.
 using Vector = std::vector<VectorSample>;
 
 struct Series {
   Labels labels;
-  SampleBuffer samples;  // Never empty.
+  SampleBuffer samples;  // Never empty. Histograms are of the float kind.
 };
 // Ordered by labels.
 using Matrix = std::vector<Series>;

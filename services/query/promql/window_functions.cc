@@ -35,7 +35,7 @@ class WindowFunctionOperator : public VectorOperator {
       context_->stats().samples_queryable += used;
       if (!context_->Tick(used)) return false;
       if (used == 0) continue;
-      row->values.assign(spec.grid.count, Absent());
+      row->Reset(spec.grid.count);
       const WindowInput input{
           context_,      &spec,    windows_, series_.samples.timestamps(), series_.samples.values(),
           param_values_, position_};
