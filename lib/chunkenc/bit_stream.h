@@ -58,7 +58,7 @@ class BitWriter {
 inline uint64_t LoadBits(const uint8_t* bytes, size_t position) {
   const uint8_t* const from = bytes + position / 8;
   const unsigned skip = position % 8;
-  return LoadBig<uint64_t>(from) << skip | static_cast<uint64_t>(from[8]) >> (8 - skip);
+  return LoadBig<uint64_t>(from) << skip | static_cast<uint64_t>(from[8]) << skip >> 8;
 }
 
 // Reads bits from front to back, never outside the bytes. Read() returns false, and moves nothing,

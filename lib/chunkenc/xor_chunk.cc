@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "lib/base/check.h"
 #include "lib/base/coding.h"
 #include "lib/base/status_macros.h"
@@ -121,16 +122,28 @@ namespace {
 
 // Where a decoder stands: the sample it has decoded last, and what the next one needs. The
 // functions below are inlined, so that all of it lives in registers within the loop.
+//
+// What bounds them is the two units of a processor that shift and branch. So a field is shifted as
+// little as can be, a window is cut out with a mask, and one branch asks for two ends.
 struct Position {
-  size_t bit = 0;
+  // The window starts as all 64 bits: an appender that went on with a chunk in which no window was
+  // written uses that one. The mask has the bits of the window, in their place in a value.
+  void SetWindow(unsigned leading, unsigned bits) {
+    width = bits;
+    trailing = 64 - leading - bits;
+    mask = ~uint64_t{0} >> (64 - bits) << trailing;
+  }
+  // `bits` are the last `width` bits that were read; those above them are anything.
+  void Change(uint64_t bits) { value ^= bits << trailing & mask; }
+
+  int64_t bit = 0;   // Before the end of the bits, and so negative until that is reached.
   size_t count = 0;  // Samples before it.
   Timestamp timestamp = 0;
   uint64_t delta = 0;
   uint64_t value = 0;
-  // The window starts as all 64 bits: an appender that went on with a chunk in which no window was
-  // written uses that one.
   unsigned width = 64;
   unsigned trailing = 0;
+  uint64_t mask = ~uint64_t{0};
 };
 
 struct Limits {
@@ -140,14 +153,49 @@ struct Limits {
 
 enum class Outcome { kMore, kStop, kMalformed, kUnordered };
 
-// How many bits of LoadHead() are surely those of the chunk.
+// How many bits of a load of eight bytes are surely those that were asked for.
 constexpr unsigned kHeadBits = 57;
 
-// The kHeadBits bits from bit `position` on, at the top. REQUIRES: eight bytes are readable from
-// position / 8 on.
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline uint64_t LoadHead(const uint8_t* bytes, size_t position) {
-  return LoadBig<uint64_t>(bytes + position / 8) << position % 8;
-}
+// The bits of a chunk as far as those of any sample, and the eight bytes that are loaded, lie
+// within it. Positions are relative to `end`.
+struct FreeBits {
+  // The kHeadBits bits from bit `position` on, at the top. REQUIRES: eight bytes are readable
+  // there.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE uint64_t Head(int64_t position) const {
+    return LoadBig<uint64_t>(end + (position >> 3)) << (position & 7);
+  }
+  // The kHeadBits bits before bit `position`, at the bottom; others are above them. REQUIRES: eight
+  // bytes are readable before it.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE uint64_t Before(int64_t position) const {
+    return LoadBig<uint64_t>(end + ((position + 7) >> 3) - 8) >> (-position & 7);
+  }
+  // All 64 of them. REQUIRES: nine bytes are readable before it.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE uint64_t AllBefore(int64_t position) const {
+    const uint8_t* const from = end + ((position + 7) >> 3) - 8;
+    const unsigned skip = -position & 7;
+    return LoadBig<uint64_t>(from) >> skip | static_cast<uint64_t>(from[-1]) << (63 - skip) << 1;
+  }
+
+  const uint8_t* end;
+};
+
+// Those of the last samples: no byte behind the chunk is read, and zeros take their place. Behind
+// the end of the chunk they may be anything: that they were asked for shows in the position.
+// REQUIRES: the chunk has nine bytes at least.
+struct LastBits {
+  ABSL_ATTRIBUTE_ALWAYS_INLINE uint64_t Head(int64_t position) const {
+    const int64_t byte = std::min<int64_t>(position >> 3, -8);
+    return LoadBig<uint64_t>(end + byte) << ((position - 8 * byte) & 63);
+  }
+  ABSL_ATTRIBUTE_ALWAYS_INLINE uint64_t Before(int64_t position) const {
+    return FreeBits{end}.Before(std::min<int64_t>(position, 0));
+  }
+  ABSL_ATTRIBUTE_ALWAYS_INLINE uint64_t AllBefore(int64_t position) const {
+    return FreeBits{end}.AllBefore(std::min<int64_t>(position, 0));
+  }
+
+  const uint8_t* end;
+};
 
 // The signed field of `bits` bits at the top of `head`: one is subtracted so that the range becomes
 // that of two's complement, which a shift extends without a branch on the sign.
@@ -159,12 +207,13 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline uint64_t SignedField(uint64_t head, unsigned
 // Reads the delta of delta whose bits are the first of `head`, and leaves at least the next 13 bits
 // in it. The widths are constants in branches of their own: a branch is predicted, while a width
 // that is computed would hold up all that follows.
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline void ReadDeltaOfDelta(const uint8_t* bytes, uint64_t* head,
+template <typename Bits>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void ReadDeltaOfDelta(const Bits& bits, uint64_t* head,
                                                           Position* position) {
-  const auto take = [&](unsigned prefix, unsigned bits) ABSL_ATTRIBUTE_ALWAYS_INLINE {
-    position->delta += SignedField(*head << prefix, bits);
-    position->bit += prefix + bits;
-    *head <<= prefix + bits;
+  const auto take = [&](unsigned prefix, unsigned width) ABSL_ATTRIBUTE_ALWAYS_INLINE {
+    position->delta += SignedField(*head << prefix, width);
+    position->bit += prefix + width;
+    *head <<= prefix + width;
   };
   if (*head >> 63 == 0) {
     position->bit += 1;
@@ -176,42 +225,55 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void ReadDeltaOfDelta(const uint8_t* bytes, 
   } else if (*head << 3 >> 63 == 0) {
     take(4, 20);
   } else {
-    position->delta += LoadBits(bytes, position->bit + 4);
     position->bit += 4 + 64;
-    *head = LoadHead(bytes, position->bit);
+    position->delta += bits.AllBefore(position->bit);
+    *head = bits.Head(position->bit);
   }
+}
+
+// Reads the bits of the window in use. They follow the first `kBehind` bits of `head`, which was
+// loaded as a whole.
+template <unsigned kBehind, typename Bits>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void ReadWindow(const Bits& bits, uint64_t head,
+                                                    Position* position) {
+  position->bit += position->width;
+  // The window stays for many samples, so that these branches are predicted.
+  if (ABSL_PREDICT_TRUE(position->width <= kHeadBits - kBehind)) {
+    position->Change(head >> (64 - kBehind - position->width));
+  } else if (position->width <= kHeadBits) {
+    position->Change(bits.Before(position->bit));
+  } else {
+    position->Change(bits.AllBefore(position->bit));
+  }
+}
+
+// Reads a window, whose five and six bits are at the top of `head`, and its bits. False when it is
+// wider than a value.
+template <typename Bits>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadNewWindow(const Bits& bits, uint64_t head,
+                                                       Position* position) {
+  const unsigned leading = static_cast<unsigned>(head >> (64 - 5));
+  unsigned width = static_cast<unsigned>(head >> (64 - 5 - 6)) & 63;
+  if (width == 0) width = 64;
+  if (leading + width > 64) return false;
+  position->SetWindow(leading, width);
+  position->bit += 5 + 6 + width;
+  position->Change(bits.AllBefore(position->bit));
+  return true;
 }
 
 // Reads the value whose first 13 bits are those of `head`; false when its window is wider than a
 // value.
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadValue(const uint8_t* bytes, uint64_t head,
+template <typename Bits>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadValue(const Bits& bits, uint64_t head,
                                                    Position* position) {
   if (head >> 63 == 0) {
     position->bit += 1;
     return true;
   }
-  // At least 13 + 20 bits of the head are there behind any delta of delta.
-  if (head << 1 >> 63 == 0) {
-    position->bit += 2;
-    head <<= 2;
-    if (position->width <= 31) {
-      position->value ^= head >> (64 - position->width) << position->trailing;
-      position->bit += position->width;
-      return true;
-    }
-  } else {
-    const unsigned leading = static_cast<unsigned>(head << 2 >> (64 - 5));
-    unsigned width = static_cast<unsigned>(head << 7 >> (64 - 6));
-    if (width == 0) width = 64;
-    if (leading + width > 64) return false;
-    position->width = width;
-    position->trailing = 64 - leading - width;
-    position->bit += 2 + 5 + 6;
-  }
-  const uint64_t bits = position->width <= kHeadBits ? LoadHead(bytes, position->bit)
-                                                     : LoadBits(bytes, position->bit);
-  position->value ^= bits >> (64 - position->width) << position->trailing;
-  position->bit += position->width;
+  position->bit += 2;
+  if (head << 1 >> 63 != 0) return ReadNewWindow(bits, head << 2, position);
+  ReadWindow<kHeadBits>(bits, 0, position);
   return true;
 }
 
@@ -223,104 +285,64 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline Outcome AddDelta(const Limits& limits, Posit
   return Outcome::kMore;
 }
 
-// Reads a sample whose delta is known, and whose value begins `head`.
-template <typename Put>
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline Outcome ReadSample(const uint8_t* bytes, uint64_t head,
-                                                       const Limits& limits, Position* position,
-                                                       Put put) {
-  const Outcome outcome = AddDelta(limits, position);
-  if (outcome != Outcome::kMore) return outcome;
-  if (!ReadValue(bytes, head, position)) return Outcome::kMalformed;
-  put(*position);
-  ++position->count;
-  return Outcome::kMore;
-}
-
-// Reads samples, from the second on, as long as one begins before `end_bit`. REQUIRES: the bits of
-// any sample and nine bytes are readable behind end_bit.
-template <typename Put>
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline Outcome ReadSamples(const uint8_t* bytes, size_t end_bit,
-                                                        const Limits& limits, Position* position,
-                                                        Put put) {
-  if (position->count == 1 && position->bit < end_bit) {
+// Reads samples, from the second on, as long as one begins before the end.
+template <typename Bits, typename Put>
+Outcome ReadSamples(const Bits& bits, const Limits& limits, Position* position, Put put) {
+  while (position->count < limits.count && position->bit < 0) {
+    uint64_t head = bits.Head(position->bit);
     // The delta of the second sample was read with its bytes.
-    const uint64_t head = LoadHead(bytes, position->bit);
-    const Outcome outcome = ReadSample(bytes, head, limits, position, put);
+    if (position->count > 1) ReadDeltaOfDelta(bits, &head, position);
+    const Outcome outcome = AddDelta(limits, position);
     if (outcome != Outcome::kMore) return outcome;
-  }
-  while (position->count < limits.count && position->bit < end_bit) {
-    uint64_t head = LoadHead(bytes, position->bit);
-    if (head >> 62 == 0) {
-      // A row of `00`: a series that stands still.
-      const uint64_t behind_head = uint64_t{1} << (63 - kHeadBits);
-      size_t row = static_cast<size_t>(std::countl_zero(head | behind_head)) / 2;
-      for (row = std::min(row, limits.count - position->count); row > 0; --row) {
-        const Outcome outcome = AddDelta(limits, position);
-        if (outcome != Outcome::kMore) return outcome;
-        position->bit += 2;
-        put(*position);
-        ++position->count;
-      }
-      continue;
-    }
-    ReadDeltaOfDelta(bytes, &head, position);
-    const Outcome outcome = ReadSample(bytes, head, limits, position, put);
-    if (outcome != Outcome::kMore) return outcome;
+    if (!ReadValue(bits, head, position)) return Outcome::kMalformed;
+    put(*position);
+    ++position->count;
   }
   return position->count < limits.count ? Outcome::kMore : Outcome::kStop;
 }
 
-// As far as any sample's bits, and the nine bytes that LoadBits takes, lie within the chunk, it is
-// read in place.
-constexpr size_t kReadBytesMax = kSampleBitsMax / 8 + 1 + 9;
-
-// The last samples are read from a copy with zeros behind it; reading into them shows in the
-// position, which it moves to that copy.
-struct Tail {
-  Tail(std::string_view chunk, Position* position) {
-    start_bit = 8 * (position->bit / 8);
-    const size_t size = chunk.size() - start_bit / 8;
-    NARTHEX_CHECK(size + kReadBytesMax <= sizeof bytes);
-    std::memcpy(bytes, chunk.data() + start_bit / 8, size);
-    end_bit = 8 * size;
-    position->bit -= start_bit;
+// Calls `read` with bits, to read samples as long as one begins before their end: first without a
+// look at the end of the chunk, as far as that is allowed, then with it. Positions are relative to
+// the end of the chunk before and behind it.
+template <typename Read>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadInTwoParts(std::string_view chunk, Position* position,
+                                                        Read read) {
+  // The bits of a sample, and the bytes of a load at the last of them.
+  constexpr int64_t kLastBits = 8 * (kSampleBitsMax / 8 + 1 + 8);
+  const uint8_t* const end = reinterpret_cast<const uint8_t*>(chunk.data()) + chunk.size();
+  if (position->bit < -kLastBits) {
+    position->bit += kLastBits;
+    const bool more = read(FreeBits{end - kLastBits / 8});
+    position->bit -= kLastBits;
+    if (!more) return false;
   }
-  uint8_t bytes[2 * kReadBytesMax + 8] = {};
-  size_t start_bit = 0;  // Within the chunk.
-  size_t end_bit = 0;
-};
+  return read(LastBits{end});
+}
 
 // Gives the samples of a chunk one after another to `put`, within the limits; `position` is where
-// it ended. kStop is a sound end.
+// it ended, its bit relative to the end of the chunk. kStop is a sound end. REQUIRES: the chunk is
+// plausible.
 template <typename Put>
 Outcome Walk(std::string_view chunk, const Limits& limits, Position* position, Put put) {
   if (limits.count == 0) return Outcome::kStop;
   ByteReader reader(chunk.substr(kHeaderBytes));
-  Position at;
+  Position& at = *position;
   if (!reader.ReadVarint(&at.timestamp) || !reader.ReadBig(&at.value)) return Outcome::kMalformed;
-  at.bit = 8 * (kHeaderBytes + reader.offset());
+  at.bit = -8 * static_cast<int64_t>(reader.remaining());
   if (at.timestamp > limits.max_time) return Outcome::kStop;
   put(at);
   at.count = 1;
-  if (limits.count == 1) {
-    *position = at;
-    return Outcome::kStop;
-  }
+  if (limits.count == 1) return Outcome::kStop;
   if (!reader.ReadUvarint(&at.delta)) return Outcome::kMalformed;
-  at.bit = 8 * (kHeaderBytes + reader.offset());
+  at.bit = -8 * static_cast<int64_t>(reader.remaining());
 
-  const uint8_t* const bytes = reinterpret_cast<const uint8_t*>(chunk.data());
-  const size_t safe_bits = chunk.size() > kReadBytesMax ? 8 * (chunk.size() - kReadBytesMax) : 0;
-  Outcome outcome = ReadSamples(bytes, safe_bits, limits, &at, put);
-  if (outcome == Outcome::kMore) {
-    const Tail tail(chunk, &at);
-    outcome = ReadSamples(tail.bytes, tail.end_bit, limits, &at, put);
-    // kMore: the bits have ended before the samples.
-    if (outcome == Outcome::kMore || at.bit > tail.end_bit) outcome = Outcome::kMalformed;
-    at.bit += tail.start_bit;
-  }
-  *position = at;
-  return outcome;
+  Outcome outcome = Outcome::kMore;
+  ReadInTwoParts(chunk, &at, [&](const auto& bits) {
+    outcome = ReadSamples(bits, limits, &at, put);
+    return outcome == Outcome::kMore;
+  });
+  // kMore: the bits have ended before the samples.
+  return outcome == Outcome::kMore || at.bit > 0 ? Outcome::kMalformed : outcome;
 }
 
 // The columns that samples are written to.
@@ -329,51 +351,86 @@ struct Columns {
   double* values;
 };
 
+// `10`, 14 bits, and `10`: what most samples of scrapes that jitter begin with.
+constexpr uint64_t kJitterMask = uint64_t{0x30003} << 46;
+constexpr uint64_t kJitterBits = uint64_t{0x20002} << 46;
+
 // As many deltas of this many bits as a chunk can have stay below 2^63.
 constexpr unsigned kDeltaBitsMax = 47;
 
-// Writes samples, from the second on, to the columns as long as one begins before `end_bit` and
-// fewer than `count` are there. It looks at nothing else: false where something was wrong or odd,
-// and whoever calls it then reads the chunk step by step. REQUIRES: as of ReadSamples().
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadColumns(const uint8_t* bytes, size_t end_bit,
-                                                     size_t count, const Columns& columns,
-                                                     Position* position) {
+// Writes samples, from the second on, to the columns as long as one begins before the end and fewer
+// than `count` are there. It looks at nothing else: false where something was wrong or odd, and
+// whoever calls it then reads the chunk step by step.
+template <typename Bits>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadColumns(const Bits& bits, size_t count,
+                                                     const Columns& columns, Position* position) {
   Position at = *position;
   uint64_t timestamp = static_cast<uint64_t>(at.timestamp);
   uint64_t deltas = at.delta - 1;  // All of them less one, joined by OR.
-  Timestamp* timestamps = columns.timestamps + at.count;
-  double* values = columns.values + at.count;
-  const Timestamp* const end = columns.timestamps + count;
-  if (at.count == 1 && timestamps != end && at.bit < end_bit) {
+  Timestamp* const timestamps = columns.timestamps + count;
+  double* const values = columns.values + count;
+  int64_t index = static_cast<int64_t>(at.count) - static_cast<int64_t>(count);
+  if (at.count == 1 && (at.bit & index) < 0) {
     // The delta of the second sample was read with its bytes.
     timestamp += at.delta;
-    *timestamps++ = static_cast<Timestamp>(timestamp);
-    if (!ReadValue(bytes, LoadHead(bytes, at.bit), &at)) return false;
-    *values++ = std::bit_cast<double>(at.value);
+    if (!ReadValue(bits, bits.Head(at.bit), &at)) return false;
+    timestamps[index] = static_cast<Timestamp>(timestamp);
+    values[index] = std::bit_cast<double>(at.value);
+    ++index;
   }
-  while (timestamps != end && at.bit < end_bit) {
-    uint64_t head = LoadHead(bytes, at.bit);
-    if (head >> 62 == 0) {
-      // A row of `00`: a series that stands still.
-      const uint64_t behind_head = uint64_t{1} << (63 - kHeadBits);
-      size_t row = static_cast<size_t>(std::countl_zero(head | behind_head)) / 2;
-      row = std::min(row, static_cast<size_t>(end - timestamps));
-      at.bit += 2 * row;
-      for (; row > 0; --row) {
-        timestamp += at.delta;
-        *timestamps++ = static_cast<Timestamp>(timestamp);
-        *values++ = std::bit_cast<double>(at.value);
+  while ((at.bit & index) < 0) {
+    uint64_t head = bits.Head(at.bit);
+    if (ABSL_PREDICT_FALSE(head >> 63 == 0)) {
+      if (head >> 62 == 0) {
+        // A row of `00`: a series that stands still. Four are written at once where there is room,
+        // more than it has: how long a row is cannot be predicted.
+        const uint64_t behind_head = uint64_t{1} << (63 - kHeadBits);
+        int64_t row = std::countl_zero(head | behind_head) / 2;
+        row = std::min(row, -index);
+        at.bit += 2 * row;
+        const double value = std::bit_cast<double>(at.value);
+        const int64_t next = index + row;
+        for (; index < next && index <= -4; index += 4) {
+          for (int i = 0; i < 4; ++i) {
+            timestamp += at.delta;
+            timestamps[index + i] = static_cast<Timestamp>(timestamp);
+            values[index + i] = value;
+          }
+        }
+        for (; index < next; ++index) {
+          timestamp += at.delta;
+          timestamps[index] = static_cast<Timestamp>(timestamp);
+          values[index] = value;
+        }
+        // What was written too much.
+        timestamp -= static_cast<uint64_t>(index - next) * at.delta;
+        index = next;
+        continue;
       }
-      continue;
+      timestamp += at.delta;
+      at.bit += 3;
+      if (head >> 61 == 0b010) {
+        ReadWindow<3>(bits, head, &at);
+      } else if (!ReadNewWindow(bits, head << 3, &at)) {
+        return false;
+      }
+    } else if (ABSL_PREDICT_TRUE((head & kJitterMask) == kJitterBits)) {
+      at.delta += SignedField(head << 2, 14);
+      timestamp += at.delta;
+      deltas |= at.delta - 1;
+      at.bit += 2 + 14 + 2;
+      ReadWindow<2 + 14 + 2>(bits, head, &at);
+    } else {
+      ReadDeltaOfDelta(bits, &head, &at);
+      timestamp += at.delta;
+      deltas |= at.delta - 1;
+      if (!ReadValue(bits, head, &at)) return false;
     }
-    ReadDeltaOfDelta(bytes, &head, &at);
-    timestamp += at.delta;
-    deltas |= at.delta - 1;
-    *timestamps++ = static_cast<Timestamp>(timestamp);
-    if (!ReadValue(bytes, head, &at)) return false;
-    *values++ = std::bit_cast<double>(at.value);
+    timestamps[index] = static_cast<Timestamp>(timestamp);
+    values[index] = std::bit_cast<double>(at.value);
+    ++index;
   }
-  at.count = static_cast<size_t>(timestamps - columns.timestamps);
+  at.count = count - static_cast<size_t>(-index);
   at.timestamp = static_cast<Timestamp>(timestamp);
   // A sum that has wrapped is below what it began with.
   if (deltas >> kDeltaBitsMax != 0 || at.timestamp < position->timestamp) return false;
@@ -382,7 +439,8 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadColumns(const uint8_t* bytes, size_
 }
 
 // Writes the first `count` samples of a chunk to the columns at once. False where that cannot be
-// done, or where the chunk is not sound; the columns are then void. REQUIRES: count > 0.
+// done, or where the chunk is not sound; the columns are then void. REQUIRES: count > 0, and the
+// chunk is plausible.
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadChunkInline(std::string_view chunk, size_t count,
                                                          const Columns& columns) {
   ByteReader reader(chunk.substr(kHeaderBytes));
@@ -392,16 +450,13 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadChunkInline(std::string_view chunk,
   columns.values[0] = std::bit_cast<double>(at.value);
   if (count == 1) return true;
   if (!reader.ReadUvarint(&at.delta)) return false;
-  at.bit = 8 * (kHeaderBytes + reader.offset());
+  at.bit = -8 * static_cast<int64_t>(reader.remaining());
   at.count = 1;
-
-  const uint8_t* const bytes = reinterpret_cast<const uint8_t*>(chunk.data());
-  const size_t safe_bits = chunk.size() > kReadBytesMax ? 8 * (chunk.size() - kReadBytesMax) : 0;
-  if (!ReadColumns(bytes, safe_bits, count, columns, &at)) return false;
-  if (at.count == count) return true;
-  const Tail tail(chunk, &at);
-  return ReadColumns(tail.bytes, tail.end_bit, count, columns, &at) && at.count == count &&
-         at.bit <= tail.end_bit;
+  return ReadInTwoParts(chunk, &at,
+                        [&](const auto& bits) ABSL_ATTRIBUTE_ALWAYS_INLINE {
+                          return ReadColumns(bits, count, columns, &at);
+                        }) &&
+         at.count == count && at.bit <= 0;
 }
 
 bool ReadChunkPlain(std::string_view chunk, size_t count, const Columns& columns) {
@@ -456,9 +511,10 @@ absl::Status XorResume(std::string_view bytes, XorState* state) {
                                                     : Outcome::kMalformed;
   NARTHEX_RETURN_IF_ERROR(ToStatus(outcome, bytes));
   // Prometheus up to 2.4x leaves a zero byte behind samples that end with a byte.
-  const size_t free_bits = 8 * bytes.size() - position.bit;
+  const int64_t free_bits = -position.bit;
   if (count > 0 && (free_bits > 8 || (free_bits == 8 && bytes.back() != 0))) {
-    return DataLoss("XOR chunk of ", bytes.size(), " bytes: its samples end at bit ", position.bit);
+    return DataLoss("XOR chunk of ", bytes.size(), " bytes: its samples end at bit ",
+                    static_cast<int64_t>(8 * bytes.size()) - free_bits);
   }
   *state = XorState();
   if (count == 0) return absl::OkStatus();
@@ -501,14 +557,15 @@ absl::Status XorDecode(std::string_view bytes, size_t samples_max, Timestamp min
     taken = static_cast<size_t>(std::upper_bound(timestamps, timestamps + taken, max_time) -
                                 timestamps);
   }
-  // Those before the range are at the front.
-  const size_t before =
-      static_cast<size_t>(std::lower_bound(timestamps, timestamps + taken, min_time) - timestamps);
-  if (before > 0) {
+  if (taken > 0 && timestamps[0] < min_time) {
+    // Those before the range are at the front.
+    const size_t before = static_cast<size_t>(
+        std::lower_bound(timestamps, timestamps + taken, min_time) - timestamps);
     std::move(timestamps + before, timestamps + taken, timestamps);
     std::move(values + before, values + taken, values);
+    taken -= before;
   }
-  out->Resize(start + taken - before);
+  if (taken < limit) out->Resize(start + taken);
   return absl::OkStatus();
 }
 
