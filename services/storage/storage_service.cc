@@ -221,8 +221,8 @@ class StorageService::Rep : public v1::Storage::Service {
   }
 
   grpc::Status Append(grpc::ServerContext* context, AppendStreamWriter* stream) override {
-    const absl::Status ready = db_->CheckReady();
-    if (!ready.ok()) return rpc::ToGrpc(ready);
+    const absl::Status appendable = db_->CheckAppendable();
+    if (!appendable.ok()) return rpc::ToGrpc(appendable);
     v1::AppendRequest request;
     if (!stream->Read(&request)) return grpc::Status::OK;
     if (!request.has_hello()) {

@@ -36,18 +36,33 @@ absl::Status CheckWritable(io::FileSystem* fs, const std::string& directory) {
   return fs->Remove(path);
 }
 
+// A full disk keeps nobody from reading what is there.
+absl::Status UnlessFull(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) ? absl::OkStatus() : status;
+}
+
+absl::Status MakeDirectories(io::FileSystem* fs, const std::string& path) {
+  const absl::Status status = fs->CreateDirectories(path);
+  return fs->Exists(path) ? UnlessFull(status) : status;
+}
+
+absl::Status SyncFile(io::FileSystem* fs, const std::string& path) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::WritableFile> file, fs->OpenAppend(path));
+  return file->Sync();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Db>> Db::Open(DbOptions options, io::FileSystem* fs, Clock* clock,
                                              Logger logger) {
-  NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(options.path));
+  NARTHEX_RETURN_IF_ERROR(MakeDirectories(fs, options.path));
   std::unique_ptr<io::DirectoryLock> lock;
   if (options.lock_directory) {
     NARTHEX_ASSIGN_OR_RETURN(lock, fs->LockDirectory(options.path));
   }
   const std::string log_directory = io::JoinPath(options.path, kLogDirectory);
-  NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(log_directory));
-  NARTHEX_RETURN_IF_ERROR(CheckWritable(fs, log_directory));
+  NARTHEX_RETURN_IF_ERROR(MakeDirectories(fs, log_directory));
+  NARTHEX_RETURN_IF_ERROR(UnlessFull(CheckWritable(fs, log_directory)));
   // What the owner must repair is said before anything is served.
   NARTHEX_RETURN_IF_ERROR(wal::RestoreBrokenOffRepair(fs, log_directory));
   NARTHEX_RETURN_IF_ERROR(wal::ListSegments(fs, log_directory).status());
@@ -83,6 +98,13 @@ absl::Status Db::CheckReady() const {
   }
   return Unavailable("the log is being replayed, segment ", progress_.segments_done.load() + 1,
                      " of ", std::max<uint64_t>(progress_.segments_total.load(), 1));
+}
+
+absl::Status Db::CheckAppendable() const {
+  NARTHEX_RETURN_IF_ERROR(CheckReady());
+  if (log_open_.load(std::memory_order_acquire)) return absl::OkStatus();
+  MutexLock lock(&mu_);
+  return Unavailable(read_only_reason_);
 }
 
 absl::Status Db::CheckReadable() const {
@@ -130,6 +152,8 @@ DbSettings Db::settings() const {
 }
 
 void Db::CheckDisk() {
+  if (!ready()) return;
+  MutexLock disk(&disk_mu_);
   const absl::StatusOr<io::DiskSpace> space = fs_->SpaceOf(options_.path);
   if (!space.ok()) return;
   // Of a small disk a smaller part; and a little more than that before it goes on, so that it does
@@ -142,6 +166,14 @@ void Db::CheckDisk() {
     reason = StrCat("the disk of ", options_.path, " is full: ", space->free_bytes,
                     " bytes are free, ", reserve, " are kept in reserve");
   }
+  if (reason.empty()) {
+    const absl::Status opened = OpenLogLocked();
+    if (!opened.ok()) reason = StrCat("the log cannot be opened: ", Message(opened));
+  }
+  SetReadOnly(reason);
+}
+
+void Db::SetReadOnly(const std::string& reason) {
   bool changed;
   {
     MutexLock lock(&mu_);
@@ -166,9 +198,9 @@ absl::Status Db::Replay(const std::function<bool()>& stopped) {
 
 absl::Status Db::OpenBlocks() {
   MutexLock work(&work_mu_);
-  NARTHEX_RETURN_IF_ERROR(store_.RemoveLeftovers());
-  NARTHEX_RETURN_IF_ERROR(RemoveSnapshotLeftovers());
-  NARTHEX_RETURN_IF_ERROR(ReloadLocked());
+  NARTHEX_RETURN_IF_ERROR(UnlessFull(store_.RemoveLeftovers()));
+  NARTHEX_RETURN_IF_ERROR(UnlessFull(RemoveSnapshotLeftovers()));
+  NARTHEX_RETURN_IF_ERROR(UnlessFull(ReloadLocked()));
   blocks_open_.store(true, std::memory_order_release);
   return absl::OkStatus();
 }
@@ -198,8 +230,16 @@ absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
   ooo.options = options_.log;
   ooo.senders_known = !replay_result_.reference_space.empty();
   NARTHEX_RETURN_IF_ERROR(OpenOutOfOrderLog(ooo, &head_, logger_, stopped, &ooo_replay_result_));
-  NARTHEX_RETURN_IF_ERROR(OpenLog());
-  NARTHEX_RETURN_IF_ERROR(DropWhatBlocksHave());
+  {
+    MutexLock disk(&disk_mu_);
+    log_start_ = MakeLogStart();
+    repairs_ = std::move(replay_result_.repairs);
+    for (auto& repair : ooo_replay_result_.repairs) repairs_.push_back(std::move(repair));
+    head_.SetLogStart(log_start_);
+    const absl::Status opened = OpenLogLocked();
+    NARTHEX_RETURN_IF_ERROR(UnlessFull(opened));
+    if (!opened.ok()) SetReadOnly(StrCat("the log cannot be opened: ", Message(opened)));
+  }
   replay_duration_ = clock_->Monotonic() - start;
   const ReplayResult& result = replay_result_;
   logger_.Info("log replayed", {{"duration_seconds", absl::ToDoubleSeconds(replay_duration_)},
@@ -214,14 +254,35 @@ absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
   return absl::OkStatus();
 }
 
-absl::Status Db::OpenLog() {
-  const ReplayResult& result = replay_result_;
-  if (!result.last_segment_path.empty()) {
-    // The predecessor may have been killed before its last sync.
-    NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::WritableFile> last,
-                             fs_->OpenAppend(result.last_segment_path));
-    NARTHEX_RETURN_IF_ERROR(last->Sync());
+absl::Status Db::OpenLogLocked() {
+  if (log_open_.load(std::memory_order_relaxed)) return absl::OkStatus();
+  NARTHEX_RETURN_IF_ERROR(wal::RunRepairs(&repairs_));
+  NARTHEX_RETURN_IF_ERROR(SyncLastSegments());
+  if (!head_.log_is_open()) {
+    const std::string segment =
+        io::JoinPath(log_start_.directory, wal::SegmentName(log_start_.segment));
+    // What an earlier try could not even take back. The log that was read had no such segment.
+    if (log_tried_ && fs_->Exists(segment)) NARTHEX_RETURN_IF_ERROR(fs_->Remove(segment));
+    log_tried_ = true;
+    NARTHEX_RETURN_IF_ERROR(head_.OpenLog(log_start_));
   }
+  NARTHEX_RETURN_IF_ERROR(DropWhatBlocksHave());
+  log_open_.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+// The predecessor may have been killed before its last sync. The late samples of a batch come
+// first, as in Head::Sync().
+absl::Status Db::SyncLastSegments() const {
+  for (const std::string& path :
+       {ooo_replay_result_.last_segment_path, replay_result_.last_segment_path}) {
+    if (!path.empty()) NARTHEX_RETURN_IF_ERROR(SyncFile(fs_, path));
+  }
+  return absl::OkStatus();
+}
+
+Head::LogStart Db::MakeLogStart() const {
+  const ReplayResult& result = replay_result_;
   Head::LogStart start;
   start.fs = fs_;
   start.directory = io::JoinPath(options_.path, kLogDirectory);
@@ -235,7 +296,7 @@ absl::Status Db::OpenLog() {
     start.reference_space = NewReferenceSpace();
     logger_.Info("series references start anew", {{"cause", result.new_space_cause}});
   }
-  return head_.StartAppending(start);
+  return start;
 }
 
 absl::Status Db::DropWhatBlocksHave() {

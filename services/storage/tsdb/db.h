@@ -98,11 +98,12 @@ struct DbCounters {
 //
 // Open() locks the directory and reads nothing; Replay() opens the blocks, which answer from then
 // on, and fills the head, which can take minutes; until it has returned OK CheckReady() says how
-// far it is, and nobody may append or touch head().
+// far it is, and nobody may append or touch head(). A full disk keeps nobody from that: then all
+// that is there answers, read-only, and CheckDisk() opens the log when there is room.
 //
 // Thread safety: after Open() all methods may be called from any thread; Replay() by one, once.
 // Compact(), CleanTombstones(), Delete() and Snapshot() wait for each other. Lock order:
-// work_mu_, mu_, then those of Head.
+// work_mu_, disk_mu_, mu_, then those of Head.
 class Db {
  public:
   // Makes the directory where there is none. FailedPrecondition when another process has it open.
@@ -117,6 +118,9 @@ class Db {
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   // OK once replayed; Unavailable with the progress, or with why it failed, before.
   absl::Status CheckReady() const;
+  // OK once batches may come. Unavailable before, and while a start on a full disk waits for room:
+  // the head answers then, and takes nothing.
+  absl::Status CheckAppendable() const;
   // OK once a DbReader has something to say: the blocks, at first without the head.
   absl::Status CheckReadable() const;
   DbState state() const;
@@ -132,7 +136,8 @@ class Db {
   // Writes the snapshot of the head that the next start begins with, unless nothing was logged
   // since the last one. Compact() does it now and then; a clean stop does it last.
   absl::Status SnapshotHead(const Pace& pace = {});
-  // Looks at the disk: turns appends off while it is full, and on again.
+  // Looks at the disk: turns appends off while it is full, and on again. Where there was no room to
+  // open the log at the start, opens it when there is.
   void CheckDisk();
   // Loads blocks that others put into the directory, and drops those that are gone; then applies
   // the retention.
@@ -189,7 +194,12 @@ class Db {
   // of them perhaps; its log may still have them.
   absl::Status DropWhatBlocksHave();
   absl::Status ReplayLog(const std::function<bool()>& stopped);
-  absl::Status OpenLog();
+  Head::LogStart MakeLogStart() const;
+  // Does what replay has left to be done on the disk, and opens the log. It may be tried again.
+  absl::Status OpenLogLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(disk_mu_);
+  absl::Status SyncLastSegments() const;
+  // An empty reason turns appends on.
+  void SetReadOnly(const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(disk_mu_);
 
   // What Compact() consists of.
   absl::Status CompactLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
@@ -240,6 +250,7 @@ class Db {
   absl::Duration replay_duration_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> blocks_open_{false};
+  std::atomic<bool> log_open_{false};
 
   std::atomic<int> waiting_{0};  // For work_mu_, of those who were asked by an administrator.
   // Held for the whole of a piece of background or administrative work.
@@ -263,6 +274,12 @@ class Db {
   uint64_t head_snapshot_log_bytes_ ABSL_GUARDED_BY(work_mu_) = 0;
   uint64_t head_snapshot_truncations_ ABSL_GUARDED_BY(work_mu_) = 0;
   bool head_snapshot_current_ ABSL_GUARDED_BY(work_mu_) = false;  // There is one of this run.
+
+  // Held while the disk is looked at.
+  Mutex disk_mu_;
+  Head::LogStart log_start_ ABSL_GUARDED_BY(disk_mu_);
+  wal::Repairs repairs_ ABSL_GUARDED_BY(disk_mu_);    // To be done before the log is opened.
+  bool log_tried_ ABSL_GUARDED_BY(disk_mu_) = false;  // And there was no room.
 
   mutable Mutex mu_;
   absl::Status replay_error_ ABSL_GUARDED_BY(mu_);

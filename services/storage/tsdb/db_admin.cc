@@ -51,7 +51,7 @@ std::string NewSnapshotName(absl::Time now) {
 }  // namespace
 
 absl::Status Db::Delete(std::span<const Matcher> matchers, Timestamp min_time, Timestamp max_time) {
-  NARTHEX_RETURN_IF_ERROR(CheckReady());
+  NARTHEX_RETURN_IF_ERROR(CheckAppendable());
   const WaitingLock work(&work_mu_, &waiting_);
   // Intervals of the head hold for its chunks. Late samples go to blocks first: those that are
   // there must go, those that come later must not.

@@ -60,7 +60,7 @@ absl::Status Db::SnapshotHeadLocked(const Pace& pace) {
 }
 
 absl::Status Db::SnapshotHead(const Pace& pace) {
-  NARTHEX_RETURN_IF_ERROR(CheckReady());
+  NARTHEX_RETURN_IF_ERROR(CheckAppendable());
   NARTHEX_RETURN_IF_ERROR(head_.broken());
   MutexLock work(&work_mu_);
   const bool current = head_snapshot_current_ && head_snapshot_log_bytes_ == LogBytes(head_) &&

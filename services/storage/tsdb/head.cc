@@ -20,12 +20,16 @@ Head::Head(const HeadOptions& options, Clock* clock)
       exemplars_(options.exemplars_max),
       limits_(options.limits) {}
 
-absl::Status Head::StartAppending(const LogStart& start) {
+void Head::SetLogStart(const LogStart& start) {
   MutexLock lock(&append_mu_);
   reference_space_ = start.reference_space;
   session_ = start.session;
   next_reference_ = start.next_reference;
   reference_survived_ = start.reference_survived;
+}
+
+absl::Status Head::OpenLog(const LogStart& start) {
+  MutexLock lock(&append_mu_);
   // The log calls back while it opens (here) and while it writes (HeadAppender), both times with
   // the lock held.
   const auto start_segment = [this](uint64_t segment, std::vector<std::string>* records) {

@@ -111,8 +111,16 @@ class Head {
     uint64_t next_reference = 1;      // Above all that were ever given.
     uint64_t reference_survived = 0;  // The greatest that the log brought back.
   };
-  // Opens the log; from now on batches may come.
-  absl::Status StartAppending(const LogStart& start);
+  // What is known before the log is open. Once, before anybody else asks.
+  void SetLogStart(const LogStart& start);
+  // Opens the log; from now on batches may come. After an error it may be tried again. The head
+  // answers meanwhile.
+  absl::Status OpenLog(const LogStart& start);
+  absl::Status StartAppending(const LogStart& start) {
+    SetLogStart(start);
+    return OpenLog(start);
+  }
+  bool log_is_open() const { return log_view_.load(std::memory_order_acquire) != nullptr; }
 
   // Begins a new segment of the log; returns its number. All before can be made a checkpoint.
   absl::StatusOr<uint64_t> CutLog();
@@ -124,7 +132,7 @@ class Head {
     std::vector<std::pair<std::string, uint64_t>> senders;  // What each is at.
     std::optional<wal::Truncation> truncation;              // The last.
   };
-  // REQUIRES: StartAppending() has returned OK.
+  // REQUIRES: log_is_open().
   LogMoment CurrentLogMoment() const;
 
   // Syncs the log: what was applied before the call is durable afterwards. Blocks appends only for
@@ -228,7 +236,7 @@ class Head {
   Timestamp max_time() const { return max_time_.load(std::memory_order_relaxed); }
   // OK, or why nothing can be appended until a restart.
   absl::Status broken() const;
-  const wal::WriterCounters* log_counters() const;  // Null before StartAppending().
+  const wal::WriterCounters* log_counters() const;  // Null before OpenLog().
 
   struct Memory {
     SeriesTable::Memory table;
@@ -304,7 +312,7 @@ class Head {
   mutable Mutex removed_mu_;  // A leaf.
   std::deque<Removed> removed_ ABSL_GUARDED_BY(removed_mu_);
 
-  // Set once by StartAppending(), before anybody else asks.
+  // Set once by SetLogStart(), before anybody else asks.
   std::string reference_space_;
   uint64_t session_ = 0;
 

@@ -114,10 +114,12 @@ absl::StatusOr<HeadChunks::LoadResult> HeadChunks::Load(io::FileSystem* fs,
                                                         const std::string& directory,
                                                         const std::string& lost_directory,
                                                         const Visit& visit, ChunkPlace scan_from) {
-  NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(directory));
   fs_ = fs;
   directory_ = directory;
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs->List(directory));
+  std::vector<std::string> names;
+  if (fs->Exists(directory)) {
+    NARTHEX_ASSIGN_OR_RETURN(names, fs->List(directory));
+  }
   std::vector<uint32_t> numbers;
   for (const std::string& name : names) {
     uint32_t number;
@@ -126,6 +128,9 @@ absl::StatusOr<HeadChunks::LoadResult> HeadChunks::Load(io::FileSystem* fs,
   std::sort(numbers.begin(), numbers.end());
   LoadResult result;
   MutexLock lock(&mu_);
+  if (!fs->Exists(directory)) {
+    NARTHEX_RETURN_IF_ERROR(RepairLocked([this] { return fs_->CreateDirectories(directory_); }));
+  }
   for (const uint32_t number : numbers) {
     next_number_ = number + 1;
     if (result.damage.ok() && !files_.empty() && number != files_.back()->number + 1) {
@@ -133,7 +138,8 @@ absl::StatusOr<HeadChunks::LoadResult> HeadChunks::Load(io::FileSystem* fs,
     }
     if (!result.damage.ok()) {
       ++result.files_lost;
-      NARTHEX_RETURN_IF_ERROR(MoveAway(number, 0, lost_directory));
+      NARTHEX_RETURN_IF_ERROR(RepairLocked(
+          [this, number, lost_directory] { return MoveAway(number, 0, lost_directory); }));
       continue;
     }
     auto file = std::make_unique<File>();
@@ -153,13 +159,12 @@ absl::StatusOr<HeadChunks::LoadResult> HeadChunks::Load(io::FileSystem* fs,
       if (!(torn && last)) {
         ++result.files_lost;
         result.damage = Annotate(status, StrCat(PathOf(number), ", offset ", good));
-        NARTHEX_RETURN_IF_ERROR(MoveAway(number, good, lost_directory));
-      } else if (good > 0) {
-        NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::WritableFile> writer,
-                                 fs_->OpenAppend(PathOf(number)));
-        NARTHEX_RETURN_IF_ERROR(writer->Truncate(good));
+        NARTHEX_RETURN_IF_ERROR(RepairLocked([this, number, good, lost_directory] {
+          return MoveAway(number, good, lost_directory);
+        }));
       } else {
-        NARTHEX_RETURN_IF_ERROR(fs_->Remove(PathOf(number)));
+        NARTHEX_RETURN_IF_ERROR(
+            RepairLocked([this, number, good] { return CutFile(number, good); }));
       }
     }
     if (good == 0) continue;
@@ -204,15 +209,29 @@ absl::Status HeadChunks::VisitFile(File* file, const Visit& visit, uint64_t scan
 }
 
 absl::Status HeadChunks::MoveAway(uint32_t number, uint64_t keep_bytes,
-                                  const std::string& lost_directory) {
+                                  const std::string& lost_directory) const {
   NARTHEX_RETURN_IF_ERROR(fs_->CreateDirectories(lost_directory));
   const std::string lost = io::JoinPath(lost_directory, FileName(number));
   if (keep_bytes == 0) return fs_->Rename(PathOf(number), lost);
   NARTHEX_ASSIGN_OR_RETURN(const std::string bytes, fs_->ReadFile(PathOf(number)));
   NARTHEX_RETURN_IF_ERROR(fs_->WriteFileAtomically(lost, bytes));
+  return CutFile(number, keep_bytes);
+}
+
+absl::Status HeadChunks::CutFile(uint32_t number, uint64_t keep_bytes) const {
+  if (keep_bytes == 0) return fs_->Remove(PathOf(number));
   NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::WritableFile> writer,
                            fs_->OpenAppend(PathOf(number)));
   return writer->Truncate(keep_bytes);
+}
+
+absl::Status HeadChunks::RepairLocked(std::function<absl::Status()> repair) {
+  if (repairs_.empty()) {
+    const absl::Status status = repair();
+    if (!absl::IsResourceExhausted(status)) return status;
+  }
+  repairs_.push_back(std::move(repair));
+  return absl::OkStatus();
 }
 
 // --- Writing ---
@@ -293,6 +312,10 @@ absl::Status HeadChunks::WriteLocked(File* file) {
 
 absl::Status HeadChunks::FlushLocked() {
   if (fs_ == nullptr) return absl::OkStatus();
+  while (!repairs_.empty()) {
+    NARTHEX_RETURN_IF_ERROR(Annotate(repairs_.front()(), "repair head chunks"));
+    repairs_.erase(repairs_.begin());
+  }
   for (const std::unique_ptr<File>& file : files_) {
     if (file->buffers.empty()) continue;
     const absl::Status status = WriteLocked(file.get());

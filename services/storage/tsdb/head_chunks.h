@@ -100,6 +100,7 @@ class HeadChunks {
   // Release). A file that ends within a record is cut there, as after a crash. Behind any other
   // damage nothing can be used, because series would have holes: the rest of the file and all later
   // files are moved to `lost_directory`; their samples come from the log.
+  // Where the disk is full, files are cut and moved before the first write instead.
   // What lies before `scan_from` (a snapshot knows it) is neither checked nor visited: its chunks
   // need a Hold(), and no file goes before AllHeld(). Without this call everything stays in memory.
   using Visit = std::function<absl::StatusOr<bool>(const HeadChunk& chunk)>;
@@ -179,7 +180,12 @@ class HeadChunks {
   // Visits the chunks of one file; DataLoss where it is damaged. *good is the end of what is whole.
   absl::Status VisitFile(File* file, const Visit& visit, uint64_t scan_from, LoadResult* result,
                          uint64_t* good, bool* torn);
-  absl::Status MoveAway(uint32_t number, uint64_t keep_bytes, const std::string& lost_directory);
+  absl::Status MoveAway(uint32_t number, uint64_t keep_bytes,
+                        const std::string& lost_directory) const;
+  absl::Status CutFile(uint32_t number, uint64_t keep_bytes) const;
+  // Does it now, or before the first write where the disk is full.
+  absl::Status RepairLocked(std::function<absl::Status()> repair)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
   const HeadChunksOptions options_;
@@ -193,6 +199,7 @@ class HeadChunks {
   uint32_t next_number_ ABSL_GUARDED_BY(mu_) = 1;
   bool cut_ ABSL_GUARDED_BY(mu_) = true;
   bool holding_ ABSL_GUARDED_BY(mu_) = false;  // Until AllHeld(): holders are not known yet.
+  std::vector<std::function<absl::Status()>> repairs_ ABSL_GUARDED_BY(mu_);
   bool directory_durable_ ABSL_GUARDED_BY(mu_) = false;  // Its name in the folder above.
   std::atomic<size_t> buffered_bytes_{0};                // Changed under mu_.
 

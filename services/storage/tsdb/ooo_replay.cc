@@ -38,7 +38,11 @@ absl::Status OooReplay::Run(const std::string& directory, const std::string& los
     if (status.ok()) continue;
     if (status.code() != absl::StatusCode::kDataLoss) return status;
     const bool torn_tail = torn && i + 1 == segments.size();
-    NARTHEX_RETURN_IF_ERROR(wal::Repair(fs_, segments, i, good_bytes, torn_tail, lost_directory));
+    NARTHEX_RETURN_IF_ERROR(wal::RepairNowOrLater(
+        [fs = fs_, segments, i, good_bytes, torn_tail, lost_directory] {
+          return wal::Repair(fs, segments, i, good_bytes, torn_tail, lost_directory);
+        },
+        &result_->repairs));
     if (torn_tail) {
       logger_.Warn("the log of out-of-order samples ends within a record: the rest is cut off",
                    {{"segment", segment.path},
@@ -228,12 +232,6 @@ absl::Status OpenOutOfOrderLog(const OooLogStart& start, Head* head, const Logge
   OooReplay replay(start.fs, &head->table(), &head->ooo(), logger, std::move(is_committed),
                    stopped);
   NARTHEX_RETURN_IF_ERROR(replay.Run(start.directory, start.lost_directory, result));
-  if (!result->last_segment_path.empty()) {
-    // The predecessor may have been killed before its last sync.
-    NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::WritableFile> last,
-                             start.fs->OpenAppend(result->last_segment_path));
-    NARTHEX_RETURN_IF_ERROR(last->Sync());
-  }
   if (!start.senders_known) {
     head->ooo().ReplayDeletions([head](Slot slot, std::vector<storage::DeletedInterval>* out) {
       head->Deleted(slot, out);

@@ -29,6 +29,7 @@ struct OooReplayResult {
   uint64_t batches_uncommitted = 0;  // Not in the write-ahead log, so nobody was told of them.
   uint64_t records_skipped = 0;      // Of types that do not belong here.
   bool damaged = false;              // Something behind a damaged place is lost.
+  wal::Repairs repairs;              // As in ReplayResult.
 };
 
 // Reads wbl/ into the out-of-order head, after the write-ahead log and chunks_head: their series
@@ -87,7 +88,8 @@ struct OooLogStart {
   // holds for this log too.
   bool senders_known = false;
 };
-// Replays that log into the head's out-of-order part and opens it for appending.
+// Replays that log into the head's out-of-order part and opens it for appending. What it leaves to
+// be repaired and synced must be, before anything is logged.
 absl::Status OpenOutOfOrderLog(const OooLogStart& start, Head* head, const Logger& logger,
                                const std::function<bool()>& stopped, OooReplayResult* result);
 

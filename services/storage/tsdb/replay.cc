@@ -379,8 +379,12 @@ absl::Status Replay::OnDamage(size_t damaged, const wal::LogPiece& piece) {
   result_->next_segment = segment.number + 1;
   result_->last_segment_path = segment.path;
   const bool torn_tail = piece.torn && damaged + 1 == segments_.size();
-  NARTHEX_RETURN_IF_ERROR(
-      wal::Repair(fs_, segments_, damaged, piece.good_bytes, torn_tail, options_.lost_directory));
+  NARTHEX_RETURN_IF_ERROR(wal::RepairNowOrLater(
+      [fs = fs_, segments = segments_, damaged, good_bytes = piece.good_bytes, torn_tail,
+       lost = options_.lost_directory] {
+        return wal::Repair(fs, segments, damaged, good_bytes, torn_tail, lost);
+      },
+      &result_->repairs));
   if (torn_tail) {
     logger_.Warn("the log ends within a record, as after a crash: the rest is cut off",
                  {{"segment", segment.path},

@@ -58,6 +58,7 @@ struct ReplayResult {
   uint64_t reference_survived = 0;  // The greatest that leads to a series.
   std::string last_segment_path;    // To be synced before anything in it is called durable.
   std::vector<SeriesAlias> aliases;
+  wal::Repairs repairs;  // For which the disk had no room; before anything is logged.
 
   bool snapshot_used = false;
   std::string snapshot_ignored;  // Why there was one and it was not used.

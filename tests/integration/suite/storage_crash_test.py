@@ -146,56 +146,117 @@ class Everything:
         return True
 
 
-def full_disk():
-    """a full disk makes storage read-only and says so; with room again it goes on by itself and nothing acknowledged is lost"""
-    with Stack(CONFIG, flags={"storage": ["--storage.disk-reserve=4MB"]}) as stack:
-        path = stack.path("storage")
-        os.makedirs(path)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", path], capture_output=True, text=True)
-        if mounted.returncode != 0:
+class SmallDisk:
+    """A disk of 48 MB under the folder of storage; `mounted` is false where nobody lets us have one."""
+
+    def __init__(self, stack):
+        self.stack, self.path = stack, stack.path("storage")
+        self.ballast = os.path.join(self.path, "ballast")
+
+    def __enter__(self):
+        os.makedirs(self.path)
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", self.path], capture_output=True, text=True)
+        self.mounted = mount.returncode == 0
+        if not self.mounted:
             if os.environ.get("CI"):
-                raise AssertionError(f"no small disk can be mounted: {mounted.stderr}")
-            print(f"note: no small disk can be mounted ({mounted.stderr.strip()}); not run")
-            return
-        try:
-            stack.start("storage", "query")
-            ballast = os.path.join(path, "ballast")
-            writer = Writer(stack.url("storage"), 3000)
-            writer.thread.start()
-            wait_for("some writes", lambda: writer.next > 50)
-            with open(ballast, "wb") as f:
+                raise AssertionError(f"no small disk can be mounted: {mount.stderr}")
+            print(f"note: no small disk can be mounted ({mount.stderr.strip()}); not run")
+        return self
+
+    def __exit__(self, *_):
+        if self.mounted:
+            for process in self.stack.processes.values():
+                process.kill(signal.SIGKILL)
+            subprocess.run(["umount", self.path], check=False)
+
+    def fill(self):
+        """To the last byte."""
+        with open(self.ballast, "ab", buffering=0) as f:
+            for piece in (65536, 4096, 1):
                 try:
                     while True:
-                        f.write(b"x" * 65536)
-                        f.flush()
+                        f.write(b"x" * piece)
                 except OSError:
                     pass
-            at_full = writer.next
 
-            def read_only():
-                _, text = fetch(stack.url("storage") + "/metrics")
-                return any(line.startswith("narthex_storage_state{") and "read-only" in line and line.endswith(" 1") for line in text.splitlines())
-            wait_for("the read-only state", read_only, 60)
-            status, text = remote.write(stack.url("storage"), remote.series({"__name__": "probe"}, remote.sample(int(time.time() * 1000), 1.0)))
-            assert status in (500, 503), f"a write to a full disk: {status} {text[:200]}"
-            assert fetch(stack.url("storage") + "/-/healthy")[0] == 200
-            check(stack, writer_view(writer), 28)
-            os.unlink(ballast)
-            wait_for("writes that go on", lambda: writer.next > at_full + 100, 60)
-            wait_for("the state to end", lambda: not read_only(), 60)
-            writer.stop.set()
-            writer.thread.join()
-            assert not writer.refused, writer.refused[:3]
+    def make_room(self):
+        os.unlink(self.ballast)
+
+    def read_only(self):
+        _, text = fetch(self.stack.url("storage") + "/metrics")
+        return any(line.startswith("narthex_storage_state{") and "read-only" in line and line.endswith(" 1") for line in text.splitlines())
+
+    def check_refuses(self):
+        status, text = remote.write(self.stack.url("storage"), remote.series({"__name__": "probe"}, remote.sample(int(time.time() * 1000), 1.0)))
+        assert status in (500, 503), f"a write to a full disk: {status} {text[:200]}"
+
+
+def full_disk():
+    """a full disk makes storage read-only and says so; with room again it goes on by itself and nothing acknowledged is lost"""
+    with Stack(CONFIG, flags={"storage": ["--storage.disk-reserve=4MB"]}) as stack, SmallDisk(stack) as disk:
+        if not disk.mounted:
+            return
+        stack.start("storage", "query")
+        writer = Writer(stack.url("storage"), 3000)
+        writer.thread.start()
+        wait_for("some writes", lambda: writer.next > 50)
+        disk.fill()
+        at_full = writer.next
+        wait_for("the read-only state", disk.read_only, 60)
+        disk.check_refuses()
+        assert fetch(stack.url("storage") + "/-/healthy")[0] == 200
+        check(stack, writer_view(writer), 28)
+        disk.make_room()
+        wait_for("writes that go on", lambda: writer.next > at_full + 100, 60)
+        wait_for("the state to end", lambda: not disk.read_only(), 60)
+        writer.stop.set()
+        writer.thread.join()
+        assert not writer.refused, writer.refused[:3]
+        check(stack, writer, 28)
+        stack.kill("storage", signal.SIGKILL)
+        stack.start("storage")
+        check(stack, writer, 28)
+        print(f"     full after {at_full} writes, {writer.next} in the end, none lost")
+
+
+def start_on_a_full_disk():
+    """storage that starts on a disk without a free byte is ready, answers what it has, refuses writes, and goes on when there is room"""
+    with Stack(CONFIG, flags={"storage": ["--storage.disk-reserve=0"]}) as stack, SmallDisk(stack) as disk:
+        if not disk.mounted:
+            return
+        stack.start("storage", "query")
+        writer = Writer(stack.url("storage"), 1000)
+        writer.thread.start()
+        wait_for("a block and what is behind it", lambda: blocks_of(stack.path("storage")) and writer.next > 500)
+        writer.stop.set()
+        writer.thread.join()
+        stack.kill("storage", signal.SIGKILL)
+        disk.fill()
+        segments = sorted(os.listdir(os.path.join(stack.path("storage"), "wal")))
+        for _ in range(2):
+            stack.start("storage")
+            wait_for("the read-only state", disk.read_only, 30)
+            assert fetch(stack.url("storage") + "/-/ready")[0] == 200
+            disk.check_refuses()
             check(stack, writer, 28)
             stack.kill("storage", signal.SIGKILL)
-            stack.start("storage")
-            check(stack, writer, 28)
-            print(f"     full after {at_full} writes, {writer.next} in the end, none lost")
-        finally:
-            for process in stack.processes.values():
-                process.kill(signal.SIGKILL)
-            subprocess.run(["umount", path], check=False)
+        assert sorted(os.listdir(os.path.join(stack.path("storage"), "wal"))) == segments, "a start without room left something behind"
+        stack.start("storage")
+        wait_for("the read-only state", disk.read_only, 30)
+        disk.make_room()
+        wait_for("the state to end", lambda: not disk.read_only(), 30)
+        again = Writer(stack.url("storage"), 1000)
+        again.start, again.next, again.sent, again.open, again.late = writer.start, writer.next, writer.sent, writer.open, writer.late
+        again.thread.start()
+        wait_for("writes that go on", lambda: again.next > writer.next + 100, 60)
+        again.stop.set()
+        again.thread.join()
+        assert not again.refused, again.refused[:3]
+        check(stack, again, 28)
+        stack.kill("storage", signal.SIGKILL)
+        stack.start("storage")
+        check(stack, again, 28)
 
 
 if __name__ == "__main__":
-    run_cases([fifty_kills, full_disk])
+    run_cases([fifty_kills, full_disk, start_on_a_full_disk])

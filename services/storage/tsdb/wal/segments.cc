@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
@@ -91,6 +92,7 @@ absl::Status Repair(io::FileSystem* fs, const std::vector<Segment>& segments, si
     NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(lost_directory));
     // The newest first, so that the log has no gap at any moment.
     for (size_t i = segments.size(); i-- > damaged + 1;) {
+      if (!fs->Exists(segments[i].path)) continue;  // An earlier try came this far.
       NARTHEX_RETURN_IF_ERROR(fs->Rename(
           segments[i].path, io::JoinPath(lost_directory, io::BaseName(segments[i].path))));
     }
@@ -105,6 +107,22 @@ absl::Status Repair(io::FileSystem* fs, const std::vector<Segment>& segments, si
   NARTHEX_RETURN_IF_ERROR(file->Sync());
   NARTHEX_RETURN_IF_ERROR(file->Close());
   return fs->SyncDirectory(directory);
+}
+
+absl::Status RepairNowOrLater(std::function<absl::Status()> repair, Repairs* later) {
+  absl::Status status = absl::ResourceExhaustedError("others come first");
+  if (later->empty()) status = repair();
+  if (!absl::IsResourceExhausted(status)) return status;
+  later->push_back(std::move(repair));
+  return absl::OkStatus();
+}
+
+absl::Status RunRepairs(Repairs* repairs) {
+  while (!repairs->empty()) {
+    NARTHEX_RETURN_IF_ERROR(repairs->front()());
+    repairs->erase(repairs->begin());
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace narthex::wal

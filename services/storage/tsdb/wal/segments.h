@@ -2,6 +2,7 @@
 #define NARTHEX_SERVICES_STORAGE_TSDB_WAL_SEGMENTS_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,9 +43,17 @@ absl::Status RestoreBrokenOffRepair(io::FileSystem* fs, const std::string& direc
 
 // Ends the log after byte `good_bytes` of segments[damaged]: that segment is cut there and all
 // later ones leave the log. What is cut away is kept in `lost_directory`, unless it is only the
-// torn tail of the last segment. Safe to repeat after a crash in between.
+// torn tail of the last segment. Safe to repeat after a crash or an error in between.
 absl::Status Repair(io::FileSystem* fs, const std::vector<Segment>& segments, size_t damaged,
                     uint64_t good_bytes, bool torn_tail, const std::string& lost_directory);
+
+// What must be done to files before anything is written behind them, in this order, and can wait
+// until then: a full disk keeps nobody from reading.
+using Repairs = std::vector<std::function<absl::Status()>>;
+// Does it now, or notes it when the disk is full or others wait already. It must be safe to repeat.
+absl::Status RepairNowOrLater(std::function<absl::Status()> repair, Repairs* later);
+// Does what waits; after an error the rest still waits.
+absl::Status RunRepairs(Repairs* repairs);
 
 }  // namespace narthex::wal
 
