@@ -6,6 +6,7 @@
 #include "lib/base/float_format.h"
 #include "lib/base/strings.h"
 #include "services/query/promql/histogram_buckets.h"
+#include "services/query/promql/query_log.h"
 
 namespace narthex::query_api {
 namespace {
@@ -183,30 +184,7 @@ void WriteValue(const promql::Value& value, json::Writer* writer, std::string* o
 }
 
 void WriteStats(const promql::QueryStats& stats, json::Writer* writer) {
-  const auto seconds = [writer](std::string_view key, absl::Duration duration) {
-    writer->Key(key);
-    writer->Double(absl::ToDoubleSeconds(duration));
-  };
-  writer->BeginObject();
-  writer->Key("timings");
-  writer->BeginObject();
-  seconds("evalTotalTime", stats.preparation_time + stats.evaluation_time);
-  seconds("resultSortTime", absl::ZeroDuration());
-  seconds("queryPreparationTime", stats.preparation_time);
-  seconds("innerEvalTime", stats.evaluation_time);
-  seconds("execQueueTime", stats.queue_time);
-  seconds("execTotalTime", stats.queue_time + stats.preparation_time + stats.evaluation_time);
-  writer->EndObject();
-  writer->Key("samples");
-  writer->BeginObject();
-  writer->Key("totalQueryableSamples");
-  writer->Uint(stats.samples_queryable);
-  writer->Key("samplesRead");
-  writer->Uint(stats.samples_read);
-  writer->Key("peakSamples");
-  writer->Uint(stats.samples_peak);
-  writer->EndObject();
-  writer->EndObject();
+  promql::WriteQueryStats(stats, writer);
 }
 
 }  // namespace narthex::query_api

@@ -174,8 +174,8 @@ class AggregateOperator : public VectorOperator {
         arguments_(std::move(arguments)),
         count_(count),
         grouper_(arguments_.grouping, !arguments_.without),
-        child_(std::move(child)) {}
-  ~AggregateOperator() override { context_->Release(held_); }
+        child_(std::move(child)),
+        holding_(context) {}
 
   bool Next(Row* row) override {
     if (child_ != nullptr) {
@@ -200,9 +200,9 @@ class AggregateOperator : public VectorOperator {
     group.values.assign(count_, Absent());
     return group;
   }
-  bool HoldMore(size_t samples) {
-    held_ += samples;
-    return context_->Hold(samples);
+  // Counts a result row of a new group, and what is needed to make it.
+  bool HoldGroup(size_t bytes_per_step) {
+    return holding_.Add(count_, count_ * (sizeof(double) + bytes_per_step) + kGroupBytes);
   }
 
   EvalContext* const context_;
@@ -212,9 +212,12 @@ class AggregateOperator : public VectorOperator {
   std::vector<Row> results_;
 
  private:
+  // About: the row, the labels, the entry of the group.
+  static constexpr size_t kGroupBytes = 256;
+
   VectorOperatorPtr child_;  // Null once read.
   size_t next_ = 0;
-  uint64_t held_ = 0;
+  Holding holding_;
 };
 
 // sum, avg, min, max, count, group, stddev, stdvar: row by row.
@@ -231,7 +234,7 @@ class FoldAggregate : public AggregateOperator {
       bool added = false;
       const size_t group = GroupOf(row, &added);
       if (added) {
-        if (!HoldMore(count_)) return false;
+        if (!HoldGroup(kAccumulatorBytes)) return false;
         results_.push_back(GroupRow(row));
         accumulators.push_back(MakeAccumulator(arguments_.op, count_));
       }
@@ -242,6 +245,10 @@ class FoldAggregate : public AggregateOperator {
     for (size_t i = 0; i < results_.size(); ++i) accumulators[i]->Finish(results_[i].values);
     return true;
   }
+
+ private:
+  // Of the largest accumulator, a step.
+  static constexpr size_t kAccumulatorBytes = 32;
 };
 
 // Aggregations that need all values of a group at a step together.
@@ -478,7 +485,7 @@ class CountValuesAggregate : public AggregateOperator {
           const Labels labels = builder.Build();
           const auto [it, added] = index.try_emplace(labels, results_.size());
           if (added) {
-            if (!HoldMore(count_)) return false;
+            if (!HoldGroup(0)) return false;
             results_.emplace_back();
             results_.back().labels = labels;
             results_.back().values.assign(count_, Absent());

@@ -3,22 +3,30 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lib/base/clock.h"
 #include "lib/base/mutex.h"
+#include "lib/io/file_system.h"
+#include "lib/log/log.h"
 #include "lib/metrics/registry.h"
 #include "lib/storage/storage.h"
+#include "services/query/promql/active_queries.h"
 #include "services/query/promql/ast.h"
+#include "services/query/promql/eval_context.h"
 #include "services/query/promql/parser.h"
+#include "services/query/promql/query_log.h"
 #include "services/query/promql/value.h"
 
 namespace narthex::promql {
 
 struct EngineOptions {
   uint64_t samples_max = 50'000'000;  // Held by one query at once.
+  // Bytes held by one query at once: rows, groups, ranges and results. 0 is no limit.
+  uint64_t memory_max = uint64_t{1} << 30;
   absl::Duration timeout = absl::Minutes(2);
   absl::Duration lookback_delta = absl::Minutes(5);
   int concurrency_max = 20;  // Further queries wait for a place.
@@ -27,6 +35,10 @@ struct EngineOptions {
   ParserOptions parser;
   bool delayed_name_removal = false;
   bool type_and_unit_labels = false;
+  bool per_step_stats = false;  // QueryOptions::step_stats is heard.
+  // Where the running queries are written down; may be null. Must outlive the engine.
+  ActiveQueries* active_queries = nullptr;
+  Logger logger;
 };
 
 struct QueryOptions {
@@ -35,6 +47,11 @@ struct QueryOptions {
   // Polled while the query waits and runs; true ends it with Cancelled. May be empty.
   std::function<bool()> cancelled;
   uint64_t series_max = 0;  // Handed to Select; 0 is no limit.
+  // Counts the samples of each step (stats=all), if EngineOptions::per_step_stats is on.
+  bool step_stats = false;
+  // What the logs of active and of all queries show; the expression's own text when empty.
+  std::string text;
+  QueryOrigin origin;
 };
 
 // Evaluates PromQL over a storage::Querier. Made once in App::Create; it holds no query state
@@ -58,6 +75,10 @@ class Engine {
   absl::StatusOr<ExprPtr> Parse(std::string_view query) const;
   // From the next query on; a reload calls it with global.evaluation_interval.
   void SetSubqueryStepDefault(absl::Duration step);
+  // Writes every query to the end of `path` from now on (global.query_log_file); "" ends it. Opens
+  // the file anew each time, so that a reload follows one that was moved away. After an error the
+  // log before stays.
+  absl::Status SetQueryLog(io::FileSystem* file_system, const std::string& path);
 
   // At one moment: any type of value.
   absl::StatusOr<Result> Instant(storage::Querier* querier, std::string_view query, Timestamp time,
@@ -86,6 +107,14 @@ class Engine {
   };
   absl::StatusOr<Result> Run(storage::Querier* querier, const Expr& expr, const Bounds& bounds,
                              const QueryOptions& query_options);
+  std::string TextOf(const Expr& expr, const Bounds& bounds, const QueryOptions& query_options);
+  EvalContext::Options ContextOptions(const Bounds& bounds, size_t steps,
+                                      const QueryOptions& query_options);
+  // Fills result->stats even after an error.
+  absl::Status Evaluate(storage::Querier* querier, const Expr& expr, const Bounds& bounds,
+                        const QueryOptions& query_options, std::string_view text, Result* result);
+  void Log(std::string_view text, const Bounds& bounds, const QueryOptions& query_options,
+           const absl::Status& status, const QueryStats& stats);
 
   const EngineOptions options_;
   Clock* const clock_;
@@ -95,6 +124,7 @@ class Engine {
   CondVar place_free_;
   int running_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Duration subquery_step_default_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<QueryLog> query_log_ ABSL_GUARDED_BY(mu_);  // Null when there is none.
 };
 
 }  // namespace narthex::promql

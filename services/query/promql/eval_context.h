@@ -14,6 +14,7 @@
 #include "lib/base/strings.h"
 #include "lib/storage/storage.h"
 #include "services/query/promql/annotations.h"
+#include "services/query/promql/operator.h"
 #include "services/query/promql/value.h"
 
 namespace narthex::promql {
@@ -31,6 +32,8 @@ class EvalContext {
     int64_t lookback_ms = 0;
     int64_t subquery_step_ms = 0;
     uint64_t samples_max = 0;
+    uint64_t memory_max = 0;   // Bytes; 0 is no limit.
+    size_t counted_steps = 0;  // Of samples_per_step; 0 when they are not counted.
     bool delayed_name_removal = false;
     bool type_and_unit_labels = false;
     absl::Time deadline = absl::InfiniteFuture();
@@ -40,6 +43,7 @@ class EvalContext {
   EvalContext(Options options, Clock* clock) : options_(std::move(options)), clock_(clock) {}
 
   const Options& options() const { return options_; }
+  Clock* clock() const { return clock_; }
   Annotations& annotations() { return annotations_; }
   QueryStats& stats() { return stats_; }
 
@@ -65,17 +69,31 @@ class EvalContext {
   // Looks at once.
   bool Look();
 
-  // Counts samples that stay in memory until Release(). False (and an error) when they are too
-  // many.
-  bool Hold(size_t samples) {
-    held_ += samples;
-    if (held_ > stats_.samples_peak) stats_.samples_peak = held_;
-    if (held_ <= options_.samples_max) return true;
-    Fail(ResourceExhausted(
-        "query processing would load too many samples into memory in query execution"));
-    return false;
+  // Counts what stays in memory until Release(). False (and an error) when it is too much. Most
+  // operators have a Holding for that.
+  bool Hold(size_t samples, size_t bytes) {
+    held_samples_ += samples;
+    held_bytes_ += bytes;
+    if (held_samples_ > stats_.samples_peak) stats_.samples_peak = held_samples_;
+    if (held_bytes_ > stats_.memory_peak) stats_.memory_peak = held_bytes_;
+    if (held_samples_ <= options_.samples_max &&
+        (options_.memory_max == 0 || held_bytes_ <= options_.memory_max)) {
+      return true;
+    }
+    return Refuse();
   }
-  void Release(size_t samples) { held_ -= samples; }
+  void Release(size_t samples, size_t bytes) {
+    held_samples_ -= samples;
+    held_bytes_ -= bytes;
+  }
+
+  // Counts the samples that the steps of `grid` look at, all together. Where counts_steps() is
+  // true, CountStep() wants to know them step by step as well.
+  void CountQueryable(const Grid& grid, size_t samples) {
+    stats_.samples_queryable += samples * grid.weight;
+  }
+  bool counts_steps() const { return options_.counted_steps > 0; }
+  void CountStep(const Grid& grid, size_t step, size_t samples);
 
   // The answer of the one Select; selectors take their sets by number.
   void SetSeriesSets(std::vector<std::unique_ptr<storage::SeriesSet>> sets) {
@@ -88,14 +106,43 @@ class EvalContext {
  private:
   static constexpr size_t kWorkBetweenLooks = 16384;
 
+  bool Refuse();
+
   const Options options_;
   Clock* const clock_;
   Annotations annotations_;
   QueryStats stats_;
   absl::Status status_;
   size_t work_ = 0;
-  uint64_t held_ = 0;
+  uint64_t held_samples_ = 0;
+  uint64_t held_bytes_ = 0;
   std::vector<std::unique_ptr<storage::SeriesSet>> sets_;
+};
+
+// What one operator keeps in memory; given back when it is destroyed.
+class Holding {
+ public:
+  explicit Holding(EvalContext* context) : context_(context) {}
+  ~Holding() { context_->Release(samples_, bytes_); }
+  Holding(const Holding&) = delete;
+  Holding& operator=(const Holding&) = delete;
+
+  // False (and an error in the context) when the query holds too much.
+  bool Add(size_t samples, size_t bytes) {
+    samples_ += samples;
+    bytes_ += bytes;
+    return context_->Hold(samples, bytes);
+  }
+  bool Set(size_t samples, size_t bytes) {
+    context_->Release(samples_, bytes_);
+    samples_ = bytes_ = 0;
+    return Add(samples, bytes);
+  }
+
+ private:
+  EvalContext* const context_;
+  size_t samples_ = 0;
+  size_t bytes_ = 0;
 };
 
 }  // namespace narthex::promql

@@ -24,9 +24,12 @@ struct Grid {
   Timestamp start = 0;
   int64_t step = 0;
   size_t count = 1;
+  // How many steps of the query each of these stands for; 0 within subqueries, where upstream does
+  // not count the samples that are looked at.
+  size_t weight = 1;
   Timestamp At(size_t index) const { return start + static_cast<int64_t>(index) * step; }
   Timestamp last() const { return At(count - 1); }
-  Grid FirstOnly() const { return {start, 0, 1}; }
+  Grid FirstOnly() const { return {start, 0, 1, weight * count}; }
 };
 
 // Marks a step without a value in a row. It has the bits of the staleness marker, which no value
@@ -95,6 +98,8 @@ size_t CountPresent(const Row& row);
 size_t SampleCount(const FloatHistogram& histogram);
 // What the row counts as.
 size_t SampleCount(const Row& row);
+// About; histograms that rows share count for each of them.
+size_t MemoryBytes(const Row& row);
 
 // Gives the rows of an instant vector, in no particular order. Thread safety: none.
 class VectorOperator {

@@ -327,11 +327,13 @@ RangeOperatorPtr Planner::PlanSubquery(const Subquery& subquery, const Grid& gri
   if (inner.start > windows.last_end()) return MakeSubquery(context_, nullptr, inner, windows);
   const auto steps = static_cast<uint64_t>((windows.last_end() - inner.start) / step) + 1;
   if (steps > context_->options().samples_max) {
-    context_->Hold(steps);
+    context_->Hold(steps, 0);
+    context_->Release(steps, 0);
     return nullptr;
   }
   inner.count = steps;
   const bool whole = std::exchange(reads_buckets_, true);
+  inner.weight = 0;
   VectorOperatorPtr child = PlanVector(*subquery.expr, inner);
   reads_buckets_ = whole;
   if (child == nullptr) return nullptr;

@@ -218,10 +218,10 @@ void DropName(Row* row, const EvalContext::Options& options) {
 }
 
 bool RowBuffer::Add(Row row) {
-  const size_t present = SampleCount(row);
+  const size_t samples = SampleCount(row);
+  const size_t bytes = MemoryBytes(row);
   rows_.push_back(std::move(row));
-  held_ += present;
-  return context_->Hold(present);
+  return holding_.Add(samples, bytes);
 }
 
 bool RowBuffer::ReadAll(VectorOperator* source) {

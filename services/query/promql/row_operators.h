@@ -22,10 +22,7 @@ void DropName(Row* row, const EvalContext::Options& options);
 // All rows of an operator, kept in memory and counted. Lives as long as they are needed.
 class RowBuffer {
  public:
-  explicit RowBuffer(EvalContext* context) : context_(context) {}
-  ~RowBuffer() { context_->Release(held_); }
-  RowBuffer(const RowBuffer&) = delete;
-  RowBuffer& operator=(const RowBuffer&) = delete;
+  explicit RowBuffer(EvalContext* context) : context_(context), holding_(context) {}
 
   // Reads `source` to its end. False on an error.
   bool ReadAll(VectorOperator* source);
@@ -36,7 +33,7 @@ class RowBuffer {
  private:
   EvalContext* const context_;
   std::vector<Row> rows_;
-  uint64_t held_ = 0;
+  Holding holding_;
 };
 
 // Joins rows with equal labels into one; two values at one step are upstream's error about the same

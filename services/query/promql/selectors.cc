@@ -37,16 +37,23 @@ size_t SampleCount(const Row& row) {
   return count;
 }
 
+size_t MemoryBytes(const Row& row) {
+  size_t bytes = sizeof(Row) + row.values.capacity() * sizeof(double);
+  if (row.histograms.empty()) return bytes;
+  bytes += row.histograms.capacity() * sizeof(HistogramPtr);
+  for (const HistogramPtr& histogram : row.histograms) {
+    if (histogram != nullptr) bytes += SampleCount(*histogram) * sizeof(double) * 2;
+  }
+  return bytes;
+}
+
 namespace {
 
 // Reads the series of one selector into a buffer, one at a time.
 class StorageReader {
  public:
   StorageReader(EvalContext* context, size_t selector, bool detect_resets)
-      : context_(context), selector_(selector), detect_resets_(detect_resets) {}
-  ~StorageReader() { context_->Release(held_); }
-  StorageReader(const StorageReader&) = delete;
-  StorageReader& operator=(const StorageReader&) = delete;
+      : context_(context), selector_(selector), detect_resets_(detect_resets), holding_(context) {}
 
   // False at the end or on an error.
   bool Next(SampleBuffer* samples) {
@@ -56,19 +63,19 @@ class StorageReader {
       if (!set_->status().ok()) context_->Fail(set_->status());
       return false;
     }
-    context_->Release(std::exchange(held_, 0));
     samples->Clear();
     if (absl::Status status = set_->ReadSamples(samples); !status.ok()) {
       context_->Fail(std::move(status));
       return false;
     }
-    held_ = samples->size();
-    context_->stats().samples_read += held_;
+    size_t samples_held = samples->size();
+    context_->stats().samples_read += samples_held;
     if (samples->has_histograms()) {
-      held_ += HistogramsToFloat(samples);
+      samples_held += HistogramsToFloat(samples);
       if (detect_resets_) DetectResets(samples);
     }
-    return context_->Hold(held_) && context_->Tick(held_);
+    return holding_.Set(samples_held, std::max(samples->memory_bytes(), samples_held * 16)) &&
+           context_->Tick(samples_held);
   }
   const Labels& labels() const { return set_->labels(); }
 
@@ -125,7 +132,7 @@ class StorageReader {
   const size_t selector_;
   const bool detect_resets_;
   std::unique_ptr<storage::SeriesSet> set_;
-  uint64_t held_ = 0;
+  Holding holding_;
 };
 
 class InstantSelector : public VectorOperator {
@@ -153,7 +160,7 @@ class InstantSelector : public VectorOperator {
         row->values[i] = ValueAt(selection_.grid.At(i) - selection_.offset_ms, &cursor);
       }
     }
-    context_->stats().samples_queryable += CountPresent(*row);
+    CountSamples(*row);
     return true;
   }
 
@@ -186,6 +193,14 @@ class InstantSelector : public VectorOperator {
         last = newest;
       }
       row->SetHistogram(i, shared);
+    }
+  }
+
+  void CountSamples(const Row& row) {
+    context_->CountQueryable(selection_.grid, CountPresent(row));
+    if (!context_->counts_steps()) return;
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (row.PresentAt(i)) context_->CountStep(selection_.grid, i, 1);
     }
   }
 
@@ -323,8 +338,11 @@ class SubqueryRange : public RangeOperator {
  public:
   SubqueryRange(EvalContext* context, VectorOperatorPtr inner, const Grid& inner_grid,
                 const WindowSpec& windows)
-      : RangeOperator(windows), context_(context), inner_(std::move(inner)), grid_(inner_grid) {}
-  ~SubqueryRange() override { context_->Release(held_); }
+      : RangeOperator(windows),
+        context_(context),
+        inner_(std::move(inner)),
+        grid_(inner_grid),
+        holding_(context) {}
 
   bool Next(RangeSeries* series) override {
     if (inner_ == nullptr || !inner_->Next(&row_)) return false;
@@ -338,8 +356,9 @@ class SubqueryRange : public RangeOperator {
         series->samples.Append(grid_.At(i), row_.values[i]);
       }
     }
-    context_->Release(std::exchange(held_, SampleCount(row_)));
-    return context_->Hold(held_) && context_->Tick(held_);
+    const size_t samples = SampleCount(row_);
+    return holding_.Set(samples, std::max(series->samples.memory_bytes(), samples * 16)) &&
+           context_->Tick(samples);
   }
 
  private:
@@ -347,7 +366,7 @@ class SubqueryRange : public RangeOperator {
   const VectorOperatorPtr inner_;
   const Grid grid_;
   Row row_;
-  uint64_t held_ = 0;
+  Holding holding_;
 };
 
 }  // namespace

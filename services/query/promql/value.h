@@ -50,11 +50,17 @@ ValueType TypeOf(const Value& value);
 struct QueryStats {
   absl::Duration queue_time;        // Waiting for a free place among max_concurrency.
   absl::Duration preparation_time;  // Planning and Select.
-  absl::Duration evaluation_time;   // Everything after.
+  absl::Duration evaluation_time;   // Reading and computing.
+  absl::Duration sort_time;         // Ordering the series of a matrix.
   uint64_t samples_read = 0;        // Decoded from storage.
   uint64_t samples_peak = 0;        // Held at once.
+  uint64_t memory_peak = 0;         // Bytes held at once.
   // What upstream counts: samples looked at, each as often as a step or window uses it.
   uint64_t samples_queryable = 0;
+  // The same step by step, where QueryOptions asked for it.
+  std::vector<uint64_t> samples_per_step;
+  Timestamp first_step = 0;
+  int64_t step_ms = 0;
 };
 
 struct Result {

@@ -32,7 +32,7 @@ class WindowFunctionOperator : public VectorOperator {
     if (!EvaluateParams()) return false;
     while (range_->Next(&series_)) {
       const size_t used = PlaceWindows();
-      context_->stats().samples_queryable += used;
+      CountSamples(used);
       if (!context_->Tick(used)) return false;
       if (used == 0) continue;
       row->Reset(spec.grid.count);
@@ -79,6 +79,13 @@ class WindowFunctionOperator : public VectorOperator {
       used += windows_[i].size();
     }
     return used;
+  }
+
+  void CountSamples(size_t used) {
+    const Grid& grid = range_->windows().grid;
+    context_->CountQueryable(grid, used);
+    if (!context_->counts_steps()) return;
+    for (size_t i = 0; i < windows_.size(); ++i) context_->CountStep(grid, i, windows_[i].size());
   }
 
   // Adds the neighbours that an anchored or smoothed range looks at.

@@ -187,6 +187,31 @@ TEST_CASE("Samples held at once are limited, samples that pass by are not") {
   CHECK(TextOf(f.engine.Instant(&f.storage, "sum_over_time(vector(1)[10y:1ms])", 0)) == too_many);
 }
 
+TEST_CASE("Bytes held at once are limited, bytes that pass by are not") {
+  EngineOptions options;
+  options.memory_max = 80'000;
+  Fixture f(options);
+  f.Load(100, 100);
+  const std::string too_much =
+      "query processing would need more than 80000 bytes of memory in query execution";
+  const auto whole = f.engine.Range(&f.storage, "a", 0, 99 * kMinute, kMinute);
+  CHECK(TextOf(whole) == too_much);
+  CHECK(whole.status().code() == absl::StatusCode::kResourceExhausted);
+  const auto sum = f.engine.Range(&f.storage, "sum(a)", 0, 99 * kMinute, kMinute);
+  REQUIRE(sum.ok());
+  CHECK(sum->stats.memory_peak > 800);
+  CHECK(sum->stats.memory_peak < 20'000);
+  for (const char* query : {"-{i=~\".*\",__name__=~\"a|b\"}", "a / a", "topk(1, a)", "a or b",
+                            "count by (i) (a)", "quantile(0.5, a)", "count_values(\"x\", a)",
+                            "sort(a)", "label_replace(a, \"x\", \"y\", \"\", \"\")"}) {
+    INFO(query);
+    CHECK(TextOf(f.engine.Range(&f.storage, query, 0, 99 * kMinute, kMinute)) == too_much);
+  }
+  CHECK(TextOf(f.engine.Range(&f.storage, "1", 0, 99 * kMinute, 100)) == too_much);
+  // A refused query leaves nothing behind that counts against the next.
+  CHECK(f.engine.Range(&f.storage, "sum(a)", 0, 99 * kMinute, kMinute).ok());
+}
+
 TEST_CASE("Queries beyond the limit of concurrency wait for a place") {
   EngineOptions options;
   options.concurrency_max = 1;
