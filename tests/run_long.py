@@ -3,7 +3,8 @@
 
     run_long.py [asan] [tsan] [fuzz] [soak] [images]      all of them when none is named
 
-NARTHEX_FUZZ_SECONDS is the time for each fuzz target (1200), NARTHEX_SOAK_SECONDS that of the soak (900)."""
+NARTHEX_FUZZ_SECONDS is the time for each fuzz target (1200), NARTHEX_SOAK_SECONDS that of the soak (900),
+NARTHEX_SOAK_DB_SECONDS that of a database's readers and writers under each sanitizer (600)."""
 
 import glob
 import os
@@ -45,7 +46,11 @@ def sanitizer(preset):
     result = run([sys.executable, "tests/run.py", f"build/{preset}", "unit", "fuzz", "conformance", "app"],
                  env=environment, stdout=subprocess.PIPE, text=True)
     print(result.stdout, flush=True)
-    return sum_line(result.stdout)
+    passed, failed = sum_line(result.stdout)
+    say(f"{preset}: readers and writers of a database at once")
+    environment["NARTHEX_SOAK_DB_SECONDS"] = os.environ.get("NARTHEX_SOAK_DB_SECONDS", "600")
+    soaked = run([f"build/{preset}/bin/service_storage_soak_test"], env=environment).returncode == 0
+    return passed + soaked, failed + (not soaked)
 
 
 def fuzz():

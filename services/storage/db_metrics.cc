@@ -177,6 +177,9 @@ void DbMetrics::AddHead() {
           ReadOf(counters.batches_refused));
   Counter("narthex_storage_batches_skipped_total", "Batches that were applied before.",
           ReadOf(counters.batches_skipped));
+  Counter("narthex_storage_samples_repeated_in_blocks_total",
+          "Samples too old for the head that were accepted because a block has them.",
+          ReadOf(counters.samples_repeated_in_blocks));
 }
 
 void DbMetrics::AddSamples() {

@@ -35,12 +35,30 @@ void Maintenance::Stop() {
   stop_.Set();
   thread_.Join();
   compaction_thread_.Join();
+  WriteLateSamples();
   SnapshotHead();
+}
+
+void Maintenance::WriteLateSamples() {
+  if (!options_.db->CheckAppendable().ok()) return;
+  // Whoever stops a process does not wait for ever, and these samples are in our log all the same.
+  constexpr absl::Duration kPatience = absl::Seconds(5);
+  const absl::Duration start = RealClock()->Monotonic();
+  const absl::Status status = options_.db->WriteLateSamples([start] {
+    return RealClock()->Monotonic() - start < kPatience ? absl::OkStatus()
+                                                        : Cancelled("it takes too long");
+  });
+  if (!status.ok()) {
+    options_.logger.Warn(
+        "samples that are older than the newest block stay in the log, where Prometheus would pass "
+        "over them",
+        {{"err", status}});
+  }
 }
 
 void Maintenance::SnapshotHead() {
   // Nobody works beside it any more; a second call finds nothing new.
-  if (!options_.db->ready()) return;
+  if (!options_.db->CheckAppendable().ok()) return;
   const absl::Status status = options_.db->SnapshotHead();
   if (!status.ok()) {
     options_.logger.Warn(

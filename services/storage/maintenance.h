@@ -19,7 +19,8 @@ namespace narthex::storage_service {
 // log, at a low priority and in small pieces between which it lets ingestion go first.
 //
 // Start() begins, Stop() (or the destructor) ends within the sync and the piece in progress, syncs
-// once more, and writes the snapshot that the next start begins with. Thread safety: Start() and
+// once more, writes samples that another program would not take from the log into blocks, and the
+// snapshot that the next start begins with. Thread safety: Start() and
 // Stop() by one thread.
 class Maintenance {
  public:
@@ -43,6 +44,7 @@ class Maintenance {
   void Run();
   void Sync();
   void RunCompactions();
+  void WriteLateSamples();
   void SnapshotHead();
   absl::Status Compact();
   // Called between pieces of a compaction.

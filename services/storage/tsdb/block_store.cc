@@ -178,9 +178,9 @@ void BlockStore::Publish(BlockList list) {
   list_.swap(published);
 }
 
-std::shared_ptr<const BlockList> BlockStore::list() const {
+BlockListPtr BlockStore::list() const {
   MutexLock lock(&mu_);
-  return list_;
+  return {list_};
 }
 
 uint64_t BlockStore::size_bytes() const {

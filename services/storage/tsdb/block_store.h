@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,6 +21,21 @@ namespace narthex::tsdb {
 
 // The open blocks, by min_time. A snapshot: never changed once it is published.
 using BlockList = std::vector<std::shared_ptr<Block>>;
+
+// The blocks of one moment, which it keeps alive. A temporary cannot be dereferenced: a loop over
+// what it leads to would outlive it.
+class BlockListPtr {
+ public:
+  BlockListPtr(std::shared_ptr<const BlockList> list) : list_(std::move(list)) {}
+  const BlockList& operator*() const& { return *list_; }
+  const BlockList& operator*() && = delete;
+  // Within one expression.
+  const BlockList* operator->() const { return list_.get(); }
+  operator std::shared_ptr<const BlockList>() const { return list_; }
+
+ private:
+  std::shared_ptr<const BlockList> list_;
+};
 
 // The blocks of a directory: which there are, which are served, and which go.
 //
@@ -56,7 +72,7 @@ class BlockStore {
   // Takes blocks away that have nothing left, list first.
   absl::Status Remove(const std::vector<std::string>& ulids);
 
-  std::shared_ptr<const BlockList> list() const;
+  BlockListPtr list() const;
   uint64_t size_bytes() const;
   // The end (exclusive) of the newest block that was written from samples in order;
   // kMinTimestamp when there is none.

@@ -69,9 +69,9 @@ class Checkpointer {
   explicit Checkpointer(const CheckpointOptions& options)
       : options_(options),
         transactions_({[this](wal::LogRecord* record) { return Apply(record); },
-                       [this](std::string_view sender, uint64_t sequence) {
-                         uint64_t& applied = applied_[std::string(sender)];
-                         applied = std::max(applied, sequence);
+                       [this](const wal::BatchHeader& header) {
+                         if (header.sender.empty()) return;
+                         applied_[std::string(header.sender)] = header.sequence;
                        },
                        [this](uint64_t, uint64_t, const std::vector<wal::LogRecord>& records) {
                          for (const wal::LogRecord& record : records) NoteReferences(record);

@@ -84,6 +84,8 @@ Db::Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
       settings_(options_.settings) {
   const absl::Duration window = options_.settings.out_of_order_window;
   if (window > absl::ZeroDuration()) head_.ooo().SetWindow(window);
+  head_.SetAnswerRepeats(
+      [this](std::span<RepeatQuestion> questions) { persisted_.Answer(questions); });
 }
 
 Db::~Db() = default;
@@ -218,6 +220,10 @@ absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
   replay_options.lost_directory = lost_directory;
   replay_options.snapshot_path = io::JoinPath(options_.path, kHeadSnapshotName);
   replay_options.foreign_min_time = store_.in_order_end();
+  WblExtent late_log(fs_, io::JoinPath(options_.path, kOooLogDirectory));
+  replay_options.late_is_there = [&late_log](const wal::LogPlace& place) {
+    return late_log.Reaches(place);
+  };
   replay_options.on_ooo_chunk = [this](const HeadChunk& chunk) { head_.ooo().LoadChunk(chunk); };
   class Replay replay(fs_, &head_, logger_, &progress_, stopped);
   NARTHEX_RETURN_IF_ERROR(replay.Run(replay_options, &replay_result_));

@@ -23,6 +23,7 @@
 #include "services/storage/tsdb/head_appender.h"
 #include "services/storage/tsdb/head_reader.h"
 #include "services/storage/tsdb/ooo_replay.h"
+#include "services/storage/tsdb/persisted_samples.h"
 #include "services/storage/tsdb/reader_gate.h"
 #include "services/storage/tsdb/replay.h"
 
@@ -136,6 +137,10 @@ class Db {
   // Writes the snapshot of the head that the next start begins with, unless nothing was logged
   // since the last one. Compact() does it now and then; a clean stop does it last.
   absl::Status SnapshotHead(const Pace& pace = {});
+  // Writes samples of the head that are older than the newest block into blocks. Prometheus takes
+  // what is that old in a log for persisted: with this before the end of the process it finds them.
+  // Nothing to do, as a rule.
+  absl::Status WriteLateSamples(const Pace& pace = {});
   // Looks at the disk: turns appends off while it is full, and on again. Where there was no room to
   // open the log at the start, opens it when there is.
   void CheckDisk();
@@ -171,7 +176,7 @@ class Db {
 
   // --- Parts. ---
 
-  std::shared_ptr<const BlockList> blocks() const { return store_.list(); }
+  BlockListPtr blocks() const { return store_.list(); }
   uint64_t blocks_bytes() const { return store_.size_bytes(); }
   Timestamp min_time() const;  // Of blocks and head; kMaxTimestamp when empty.
   const DbCounters& counters() const { return counters_; }
@@ -242,6 +247,7 @@ class Db {
   DbCounters counters_;
   mutable ReaderGate gate_;
   BlockStore store_;  // Changed under work_mu_.
+  PersistedSamples persisted_{&store_};
   Head head_;
   ReplayProgress progress_;
   // Set by Replay() before ready_.

@@ -85,6 +85,11 @@ absl::Status Db::ReloadLocked() {
   if (!changes.ok() || !changes->failed.empty()) {
     counters_.reload_failures.fetch_add(1, std::memory_order_relaxed);
   }
+  Timestamp end = kMinTimestamp;
+  const std::shared_ptr<const BlockList> blocks = store_.list();
+  for (const std::shared_ptr<Block>& block : *blocks) end = std::max(end, block->meta().max_time);
+  head_.SetBlocksEnd(end);
+  persisted_.Follow();
   NARTHEX_RETURN_IF_ERROR(changes.status());
   if (changes->oldest_change != kMaxTimestamp) head_.NoteChange(changes->oldest_change);
   if (changes->too_old > 0) {
@@ -233,6 +238,17 @@ absl::Status Db::CompactHeadLocked(Timestamp begin, Timestamp end, const Pace& p
                                   {"chunks_removed", result->chunks_removed},
                                   {"series_removed", result->series_removed}});
   return absl::OkStatus();
+}
+
+absl::Status Db::WriteLateSamples(const Pace& pace) {
+  NARTHEX_RETURN_IF_ERROR(CheckAppendable());
+  MutexLock work(&work_mu_);
+  const int64_t range_ms = options_.block_range_min_ms;
+  const Timestamp min_time = head_.min_time();
+  const Timestamp newer = std::max(store_.in_order_end(), head_.truncated_before());
+  if (min_time >= newer || state().kind != DbStateKind::kReady) return absl::OkStatus();
+  return CompactHeadLocked(AlignDown(min_time, range_ms), AlignDown(newer - 1, range_ms) + range_ms,
+                           pace);
 }
 
 bool Db::OutOfOrderDueLocked(bool head_compacted) const {

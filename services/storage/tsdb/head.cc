@@ -48,8 +48,8 @@ absl::Status Head::OpenLog(const LogStart& start) {
 void Head::StartSegment(uint64_t segment, std::vector<std::string>* records) {
   records->push_back(
       wal::EncodeSegmentMarker({reference_space_, session_, segment, next_reference_}));
+  // Also of one that is at 0: it may have been further before a power loss.
   for (const auto& [id, sender] : senders_) {
-    if (sender->applied == 0) continue;
     wal::EncodeBatchHeader({0, id, sender->applied}, &records->emplace_back());
   }
   if (truncation_) records->push_back(wal::EncodeTruncation(*truncation_));

@@ -8,8 +8,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -27,6 +29,7 @@
 #include "services/storage/tsdb/isolation.h"
 #include "services/storage/tsdb/metadata_store.h"
 #include "services/storage/tsdb/ooo_head.h"
+#include "services/storage/tsdb/persisted_samples.h"
 #include "services/storage/tsdb/series.h"
 #include "services/storage/tsdb/series_index.h"
 #include "services/storage/tsdb/wal/records.h"
@@ -84,6 +87,8 @@ struct HeadCounters {
   std::atomic<uint64_t> batches{0};
   std::atomic<uint64_t> batches_refused{0};  // With unknown references.
   std::atomic<uint64_t> batches_skipped{0};  // Applied before.
+  // Accepted without being stored, because a block has them.
+  std::atomic<uint64_t> samples_repeated_in_blocks{0};
 };
 
 // The samples in memory: series with open and closed chunks, the index over their labels, and the
@@ -183,6 +188,13 @@ class Head {
                                                 const std::function<bool(Slot)>& keep = {});
   // What TruncateBefore() was last called with, or what the log said of that.
   Timestamp truncated_before() const { return truncated_before_.load(std::memory_order_relaxed); }
+
+  // How appenders learn whether samples that are too old for the head lie in blocks. Called without
+  // a lock, by any thread. Once, before anybody appends.
+  using AnswerRepeats = std::function<void(std::span<RepeatQuestion>)>;
+  void SetAnswerRepeats(AnswerRepeats answer) { answer_repeats_ = std::move(answer); }
+  // The newest end of a block: what is not older is not asked for there.
+  void SetBlocksEnd(Timestamp end) { blocks_end_.store(end, std::memory_order_relaxed); }
 
   // Holds back what would fall into a range that is being written into a block: from now on batches
   // with samples before `before` that belong to the chunks of their series get Unavailable (they
@@ -303,6 +315,8 @@ class Head {
   std::atomic<Timestamp> min_time_{kMaxTimestamp};
   std::atomic<Timestamp> max_time_{kMinTimestamp};
   std::atomic<Timestamp> truncated_before_{kMinTimestamp};
+  std::atomic<Timestamp> blocks_end_{kMinTimestamp};
+  AnswerRepeats answer_repeats_;  // Constant once there are appenders.
 
   // References that lead nowhere any more, but may be in the log up to a segment.
   struct Removed {

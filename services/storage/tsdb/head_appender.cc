@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <utility>
 
 #include "lib/base/check.h"
@@ -277,6 +278,8 @@ void HeadAppender::CheckSamples(const AppendBatch& batch, AppendResult* result) 
         }
       }
       refusal = CheckLate(late, &repeated);
+      const bool too_old = refusal == Refusal::kOutOfOrder || refusal == Refusal::kTooOld;
+      if (too_old && IsRepeatOfBlock(i, late)) refusal = Refusal::kNone;
       if (refusal == Refusal::kNone) continue;
     }
     if (refusal != Refusal::kNone) {
@@ -328,25 +331,70 @@ Refusal HeadAppender::CheckLate(const OooSample& sample, bool* repeated) {
   return *repeated ? Refusal::kNone : Refusal::kDuplicate;
 }
 
+bool HeadAppender::IsRepeatOfBlock(size_t index, const OooSample& sample) {
+  if (!head_->answer_repeats_ || sample.timestamp >= head_->blocks_end_.load()) return false;
+  if (asked_) {
+    const auto at = std::lower_bound(
+        questions_.begin(), questions_.end(), index,
+        [](const RepeatQuestion& question, size_t i) { return question.index < i; });
+    const bool repeated = at != questions_.end() && at->index == index && at->repeated;
+    if (repeated) ++repeats_;
+    return repeated;
+  }
+  RepeatQuestion& question = questions_.emplace_back();
+  question.index = index;
+  question.reference = head_->table_.cold(sample.slot).reference;
+  question.sample = sample;
+  return false;
+}
+
+void HeadAppender::NoteLabelsOfQuestions() {
+  question_labels_.clear();
+  for (const RepeatQuestion& question : questions_) {
+    const Slot slot = question.sample.slot;
+    if (!question_labels_.contains(slot)) {
+      question_labels_.emplace(slot, head_->index_.LabelsOf(slot));
+    }
+  }
+  for (RepeatQuestion& question : questions_) {
+    question.labels = &question_labels_.at(question.sample.slot);
+  }
+}
+
 void HeadAppender::ForgetPending() {
   for (const Head::Accepted& sample : accepted_) head_->table_.hot(sample.slot).pending = 0;
 }
 
 absl::Status HeadAppender::LogLocked(Sender* sender, uint64_t sequence) {
   if (head_->log_ == nullptr) return Unavailable("the log is not open");
+  const std::string_view sender_id = sender == nullptr ? std::string_view() : sender->id;
+  std::optional<wal::LogPlace> late;
   if (!late_.empty()) {
-    const std::string_view sender_id = sender == nullptr ? std::string_view() : sender->id;
     NARTHEX_RETURN_IF_ERROR(
         head_->ooo_.Log(late_, sender_id, sequence, head_->isolation_.SeenByAll()));
     if (records_.empty() && sender == nullptr) return absl::OkStatus();
+    late = head_->ooo_.log_place();
   }
-  return head_->log_->Log(
-      records_.Finish(sender == nullptr ? std::string_view() : sender->id, sequence));
+  return head_->log_->Log(records_.Finish(sender_id, sequence, late));
 }
 
 absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint64_t sequence,
                                   AppendResult* result, AppendMode mode) {
+  asked_ = false;
+  questions_.clear();
+  const absl::Status status = TryAppend(batch, sender, sequence, result, mode);
+  if (asked_ || questions_.empty()) return status;
+  // Rare: something is older than what the head has. Blocks are looked at while others append; what
+  // moves to a block just then is refused this once, as ever.
+  head_->answer_repeats_(questions_);
+  asked_ = true;
+  return TryAppend(batch, sender, sequence, result, mode);
+}
+
+absl::Status HeadAppender::TryAppend(const AppendBatch& batch, Sender* sender, uint64_t sequence,
+                                     AppendResult* result, AppendMode mode) {
   result->Clear();
+  repeats_ = 0;
   HeadCounters& counters = head_->counters_;
   // References are looked up beside other appenders, and once more when some have gone since.
   const uint64_t removals = head_->removals_.load(std::memory_order_acquire);
@@ -371,6 +419,11 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
   if (!head_->unlogged_.empty()) LogUnloggedSeries();
   if (!batch.definitions.empty()) DefineSeries(batch, result);
   CheckSamples(batch, result);
+  if (!asked_ && !questions_.empty()) {
+    NoteLabelsOfQuestions();
+    ForgetPending();
+    return absl::OkStatus();
+  }
   if (const absl::Status passed = head_->CheckFenceLocked(accepted_); !passed.ok()) {
     ForgetPending();
     return passed;
@@ -401,6 +454,9 @@ absl::Status HeadAppender::Append(const AppendBatch& batch, Sender* sender, uint
   }
   if (sender != nullptr) sender->applied = sequence;
   counters.batches.fetch_add(1, std::memory_order_relaxed);
+  if (repeats_ > 0) {
+    counters.samples_repeated_in_blocks.fetch_add(repeats_, std::memory_order_relaxed);
+  }
   CountRefused(*result);
   return absl::OkStatus();
 }

@@ -81,6 +81,13 @@ class HeadAppender {
     Timestamp start = 0;
   };
 
+  absl::Status TryAppend(const storage::AppendBatch& batch, Sender* sender, uint64_t sequence,
+                         AppendResult* result, AppendMode mode);
+  // Of a sample that the head refuses for its age: true when a block is known to have it; else the
+  // question is noted, unless it was asked already.
+  bool IsRepeatOfBlock(size_t index, const OooSample& sample)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
+  void NoteLabelsOfQuestions() ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
   bool FindSlots(const storage::AppendBatch& batch, AppendResult* result);
   void DefineSeries(const storage::AppendBatch& batch, AppendResult* result)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(head_->append_mu_);
@@ -128,6 +135,11 @@ class HeadAppender {
   std::vector<const storage::AppendBatch::ExemplarEntry*> exemplars_;
   std::vector<OooSample> late_;
   absl::flat_hash_map<std::pair<Slot, Timestamp>, size_t> late_index_;  // Of late_.
+  // Samples that blocks may have. Asked between two tries, without a lock.
+  bool asked_ = false;
+  std::vector<RepeatQuestion> questions_;  // By index.
+  absl::flat_hash_map<Slot, Labels> question_labels_;
+  uint64_t repeats_ = 0;  // Of the try.
   HeadRecords records_;
 };
 

@@ -100,7 +100,7 @@ void HeadLoader::SetApplied(std::string_view sender, uint64_t sequence) {
   if (sender.empty()) return;
   Sender* const found = head_->FindSender(sender);
   MutexLock lock(&head_->append_mu_);
-  found->applied = std::max(found->applied, sequence);
+  found->applied = sequence;
 }
 
 void HeadLoader::TruncateBefore(Timestamp min_time, ChunkPlace from) {

@@ -92,6 +92,8 @@ class HeadLoader {
   void AddExemplar(Slot slot, Timestamp timestamp, double value, std::span<const LabelView> labels);
   // Samples of min_time…max_time (inclusive) that were loaded before are deleted.
   void AddDeleted(Slot slot, Timestamp min_time, Timestamp max_time);
+  // What the log said last holds, be it less than before: a sender may have to send again what a
+  // power loss took away.
   void SetApplied(std::string_view sender, uint64_t sequence);
   // What was appended before and is older is in blocks: drops whole chunks, but not those from
   // before `from` (the end of chunk_files() when they were loaded): those were looked through

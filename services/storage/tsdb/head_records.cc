@@ -38,7 +38,8 @@ bool HeadRecords::empty() const {
          first.float_histograms.used == 0;
 }
 
-std::span<const std::string_view> HeadRecords::Finish(std::string_view sender, uint64_t sequence) {
+std::span<const std::string_view> HeadRecords::Finish(std::string_view sender, uint64_t sequence,
+                                                      const std::optional<wal::LogPlace>& late) {
   records_.assign(1, {});
   Append(series_);
   Append(metadata_);
@@ -62,6 +63,7 @@ std::span<const std::string_view> HeadRecords::Finish(std::string_view sender, u
   header.records = records_.size() - 1;
   header.sender = sender;
   header.sequence = sequence;
+  header.late = late;
   wal::EncodeBatchHeader(header, &header_);
   records_[0] = header_;
   return records_;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,8 +52,10 @@ class HeadRecords {
   void NextGroup();
 
   bool empty() const;
-  // All records in order behind a batch header; valid until the next change.
-  std::span<const std::string_view> Finish(std::string_view sender, uint64_t sequence);
+  // All records in order behind a batch header; valid until the next change. `late`: where the log
+  // of out-of-order samples was when it had those of the batch.
+  std::span<const std::string_view> Finish(std::string_view sender, uint64_t sequence,
+                                           const std::optional<wal::LogPlace>& late);
 
  private:
   // Long enough for good compression, short enough that no record comes near a segment's size.

@@ -296,6 +296,8 @@ absl::Status WriteSections(Head* head, const HeadSnapshotOptions& options, io::W
   HeadSnapshotMoment moment;
   moment.chunks_end = head->chunk_files().end();
   const Head::LogMoment log = head->CurrentLogMoment();
+  // What senders are at says that their late samples are there.
+  NARTHEX_RETURN_IF_ERROR(head->ooo().Sync());
   moment.reference_space = head->reference_space();
   moment.session = log.session;
   moment.segment = log.position.segment;

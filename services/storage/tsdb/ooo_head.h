@@ -108,6 +108,8 @@ class OooHead {
   };
   absl::Status LogDelete(std::span<const Deleted> deleted);
   void Delete(std::span<const Deleted> deleted);
+  // Where its log is after the last Log().
+  wal::LogPlace log_place() const { return log_ == nullptr ? wal::LogPlace() : log_->place(); }
   // Makes durable what was logged before the call. From any thread.
   absl::Status Sync();
 

@@ -27,9 +27,7 @@ Replay::Replay(io::FileSystem* fs, Head* head, Logger logger, ReplayProgress* pr
       loader_(head),
       transactions_(
           {[this](wal::LogRecord* record) { return Apply(record); },
-           [this](std::string_view sender, uint64_t sequence) {
-             loader_.SetApplied(sender, sequence);
-           },
+           [this](const wal::BatchHeader& header) { OnApplied(header); },
            [this](uint64_t missing, uint64_t sequence, const std::vector<wal::LogRecord>& records) {
              OnDropped(missing, sequence, records);
            }}) {}
@@ -112,6 +110,12 @@ void Replay::Finish() {
   result_->samples_refused = workers_->counts().repeated;
   workers_.reset();
   ReleaseFoundChunks();
+  if (result_->batches_without_late > 0) {
+    logger_.Error(
+        "a power loss took late samples that were not durable yet; senders that number their "
+        "batches send them again",
+        {{"batches", result_->batches_without_late}, {"senders", behind_.size()}});
+  }
   if (truncation_) loader_.SetTruncation(*truncation_);
   reference_max_ = std::max(reference_max_, transactions_.reference_max());
   if (result_->empty) {
@@ -406,6 +410,21 @@ absl::Status Replay::OnDamage(size_t damaged, const wal::LogPiece& piece) {
                  {"later_bytes_lost", later_bytes},
                  {"kept_in", options_.lost_directory}});
   return absl::OkStatus();
+}
+
+void Replay::OnApplied(const wal::BatchHeader& header) {
+  // What it has for the head itself stays, and is a repetition when it comes again. Its sender is
+  // behind from here on, whatever came later.
+  if (header.late && options_.late_is_there && newest_.marker &&
+      newest_.marker->session == transactions_.session() && !options_.late_is_there(*header.late)) {
+    ++result_->batches_without_late;
+    // The next session says what it is at, even if that is nothing.
+    if (!header.sender.empty() && behind_.insert(std::string(header.sender)).second) {
+      head_->FindSender(header.sender);
+    }
+  }
+  if (header.sender.empty() || behind_.find(header.sender) != behind_.end()) return;
+  loader_.SetApplied(header.sender, header.sequence);
 }
 
 void Replay::OnDropped(uint64_t missing, uint64_t sequence,

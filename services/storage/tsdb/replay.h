@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,9 @@ struct ReplayOptions {
   Timestamp foreign_min_time = kMinTimestamp;
   // Told of the out-of-order chunks in chunks_head; one that it takes has a holder.
   std::function<void(const HeadChunk&)> on_ooo_chunk;
+  // Whether the log of out-of-order samples reaches this place. Asked for the last opening of the
+  // log only: what an earlier power loss has taken away was dealt with then.
+  std::function<bool(const wal::LogPlace&)> late_is_there;
   int workers = 2;  // Threads that append samples, beside one that reads.
 };
 
@@ -76,10 +80,11 @@ struct ReplayResult {
   uint64_t exemplars = 0;
   uint64_t tombstones = 0;
   uint64_t metadata = 0;
-  uint64_t others_unknown = 0;      // Exemplars, tombstones, metadata without a series record.
-  uint64_t batches_incomplete = 0;  // Cut off by a crash, left out whole.
-  uint64_t records_skipped = 0;     // Of types that we do not know.
-  bool damaged = false;             // Something behind a damaged place is lost.
+  uint64_t others_unknown = 0;        // Exemplars, tombstones, metadata without a series record.
+  uint64_t batches_incomplete = 0;    // Cut off by a crash, left out whole.
+  uint64_t batches_without_late = 0;  // Of which a power loss took the late samples.
+  uint64_t records_skipped = 0;       // Of types that we do not know.
+  bool damaged = false;               // Something behind a damaged place is lost.
 };
 
 // Fills an empty head from the disk: a snapshot and the log behind it, or the last checkpoint and
@@ -141,6 +146,7 @@ class Replay {
   absl::Status ApplyExemplars(std::string_view record);
   absl::Status ApplyMetadata(std::string_view record);
   absl::Status ApplyTruncation(std::string_view record);
+  void OnApplied(const wal::BatchHeader& header);
   // The slot to append to; kNoSlot, and counted, when the sample is not wanted.
   Slot SlotFor(uint64_t reference, Timestamp timestamp);
   void OnDropped(uint64_t missing, uint64_t sequence, const std::vector<wal::LogRecord>& records);
@@ -166,6 +172,8 @@ class Replay {
   std::optional<wal::Truncation> truncation_;  // The last that the log said.
   Timestamp foreign_min_time_ = kMinTimestamp;
   uint64_t reference_max_ = 0;
+  // Senders that must send again from a batch on, because its late samples are gone.
+  std::set<std::string, std::less<>> behind_;
 
   // Kept for their memory.
   wal::SeriesRecord series_;

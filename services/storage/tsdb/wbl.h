@@ -2,15 +2,18 @@
 #define NARTHEX_SERVICES_STORAGE_TSDB_WBL_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/base/mutex.h"
 #include "lib/io/file_system.h"
+#include "services/storage/tsdb/wal/records.h"
 #include "services/storage/tsdb/wal/writer.h"
 
 namespace narthex::tsdb {
@@ -44,6 +47,9 @@ class Wbl {
   // Deletes the segments before this one, oldest first.
   absl::Status DeleteBefore(uint64_t segment);
 
+  // Where the next record goes: everything before is with the kernel. One at a time with Log().
+  wal::LogPlace place() const;
+
   // OK, or why nothing can be logged until a restart.
   absl::Status broken() const;
   uint64_t bytes_written() const;
@@ -63,6 +69,30 @@ class Wbl {
   std::shared_ptr<wal::Writer> writer_ ABSL_GUARDED_BY(mu_);  // Null: opened when there is need.
   uint64_t segment_ ABSL_GUARDED_BY(mu_);                     // Of the next writer, without one.
   uint64_t bytes_of_past_writers_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+// How far such a log is whole on the disk, before it is read: records of it that were with the
+// kernel when the power went may be gone, although the write-ahead log kept what came after them.
+// Looks at the files when it is asked for the first time.
+//
+// Thread safety: none.
+class WblExtent {
+ public:
+  // `fs` must outlive it.
+  WblExtent(io::FileSystem* fs, std::string directory)
+      : fs_(fs), directory_(std::move(directory)) {}
+
+  // Whether everything that was logged before `place` is there, or has been freed on purpose.
+  bool Reaches(const wal::LogPlace& place);
+
+ private:
+  void Look();
+
+  io::FileSystem* const fs_;
+  const std::string directory_;
+  bool looked_ = false;
+  // By the number of the segment; behind damage there is nothing.
+  std::map<uint64_t, uint64_t> good_bytes_;
 };
 
 }  // namespace narthex::tsdb

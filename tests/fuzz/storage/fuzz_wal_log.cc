@@ -46,7 +46,7 @@ size_t CountRecords(io::FileSystem* fs, const std::vector<wal::Segment>& segment
                                     ++count;
                                     return absl::OkStatus();
                                   },
-                                  [](std::string_view, uint64_t) {},
+                                  [](const wal::BatchHeader&) {},
                                   [](uint64_t, uint64_t, const std::vector<wal::LogRecord>&) {}});
   wal::LogReader reader(fs, segments, {});
   wal::LogPiece piece;

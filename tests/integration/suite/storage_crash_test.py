@@ -10,8 +10,9 @@ import threading
 import time
 
 import remote
+from comparing import ask
 from harness import Stack, fetch, run_cases, wait_for
-from tsdb_swap_test import ask, blocks_of
+from tsdb_swap_test import blocks_of
 
 HOUR = 3600 * 1000
 STEP = 30 * 1000

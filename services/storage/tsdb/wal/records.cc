@@ -404,6 +404,9 @@ void EncodeBatchHeader(const BatchHeader& header, std::string* record) {
   AppendUvarint(record, header.records);
   AppendLengthPrefixed(record, header.sender);
   AppendUvarint(record, header.sequence);
+  if (!header.late) return;
+  AppendUvarint(record, header.late->segment);
+  AppendUvarint(record, header.late->offset);
 }
 
 absl::Status DecodeBatchHeader(std::string_view record, BatchHeader* header) {
@@ -413,6 +416,13 @@ absl::Status DecodeBatchHeader(std::string_view record, BatchHeader* header) {
     return Malformed("batch", reader);
   }
   if (header->sender.size() > kSenderIdMax) return DataLoss("batch record: sender id too long");
+  header->late.reset();
+  if (reader.done()) return absl::OkStatus();
+  LogPlace late;
+  if (!reader.ReadUvarint(&late.segment) || !reader.ReadUvarint(&late.offset)) {
+    return Malformed("batch", reader);
+  }
+  header->late = late;
   return absl::OkStatus();
 }
 

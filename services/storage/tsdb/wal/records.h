@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -297,11 +298,21 @@ struct SegmentMarker {
 std::string EncodeSegmentMarker(const SegmentMarker& marker);
 absl::Status DecodeSegmentMarker(std::string_view record, SegmentMarker* marker);
 
+// A place in a log of segments.
+struct LogPlace {
+  uint64_t segment = 0;
+  uint64_t offset = 0;
+  friend bool operator==(const LogPlace&, const LogPlace&) = default;
+};
+
 // Stands before the records of one transaction: they count together, or not at all.
 struct BatchHeader {
   uint64_t records = 0;     // How many follow; 0 only notes the sequence.
   std::string_view sender;  // Empty: a writer of this process, without sequences.
   uint64_t sequence = 0;    // Applied with this batch.
+  // In the write-ahead log, of a batch with late samples: the log of out-of-order samples has them
+  // if it reaches this place.
+  std::optional<LogPlace> late = std::nullopt;
 };
 void EncodeBatchHeader(const BatchHeader& header, std::string* record);
 absl::Status DecodeBatchHeader(std::string_view record, BatchHeader* header);

@@ -44,7 +44,9 @@ absl::Status Transactions::Add(LogRecord record) {
   Batch batch = std::move(*batch_);
   batch_.reset();
   for (LogRecord& part : batch.records) NARTHEX_RETURN_IF_ERROR(handlers_.apply(&part));
-  if (!batch.sender.empty()) handlers_.applied(batch.sender, batch.sequence);
+  if (!batch.sender.empty() || batch.late) {
+    handlers_.applied({batch.records.size(), batch.sender, batch.sequence, batch.late});
+  }
   return absl::OkStatus();
 }
 
@@ -66,11 +68,11 @@ absl::Status Transactions::OnBatch(std::string_view record) {
   BatchHeader header;
   NARTHEX_RETURN_IF_ERROR(DecodeBatchHeader(record, &header));
   if (header.records == 0) {
-    if (!header.sender.empty()) handlers_.applied(header.sender, header.sequence);
+    if (!header.sender.empty()) handlers_.applied(header);
     return absl::OkStatus();
   }
   DropBatch();
-  batch_ = Batch{header.records, std::string(header.sender), header.sequence, {}};
+  batch_ = Batch{header.records, std::string(header.sender), header.sequence, header.late, {}};
   return absl::OkStatus();
 }
 

@@ -25,8 +25,9 @@ class Transactions {
   struct Handlers {
     // A record that counts, in order; markers and headers are not among them.
     std::function<absl::Status(LogRecord*)> apply;
-    // A batch of `sender` (never empty) was applied, or passed over, at `sequence`.
-    std::function<void(std::string_view sender, uint64_t sequence)> applied;
+    // A batch of a sender was applied, or passed over, at its sequence; or one without a sender
+    // that has late samples was.
+    std::function<void(const BatchHeader& header)> applied;
     // A batch lacks `missing` records; `records` are those that are there.
     std::function<void(uint64_t missing, uint64_t sequence, const std::vector<LogRecord>& records)>
         dropped;
@@ -48,6 +49,8 @@ class Transactions {
   bool batch_open() const { return batch_.has_value(); }
   // What the newest segment that is not empty begins with; nullopt when it was not ours.
   const std::optional<SegmentMarker>& marker() const { return marker_; }
+  // Of the last marker; 0 before.
+  uint64_t session() const { return session_; }
   // The greatest that the markers say may have been given away; 0 when there were none.
   uint64_t reference_max() const { return reference_max_; }
 
@@ -56,6 +59,7 @@ class Transactions {
     uint64_t records_left = 0;
     std::string sender;
     uint64_t sequence = 0;
+    std::optional<LogPlace> late;
     std::vector<LogRecord> records;
   };
 

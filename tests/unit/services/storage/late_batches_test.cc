@@ -316,6 +316,169 @@ TEST_CASE("A sender with wrong references is told so and loses nothing") {
   journey.Check({&sender});
 }
 
+TEST_CASE("What lies only in blocks by now can be repeated, and nothing else of its age") {
+  for (const absl::Duration window : {absl::ZeroDuration(), absl::Minutes(30)}) {
+    INFO("window " << window);
+    Journey journey(8, window);
+    tsdb::Db& db = *journey.db.db;
+    journey.WriteRules(kStart);
+    SpoolSender first("scraper-1", "a", 15, kStart);
+    journey.Run({&first}, 0);
+    // The targets are scraped again, and the spool goes to blocks.
+    SeriesMap expected;
+    first.AddExpected(&expected);
+    journey.db.clock.Advance(absl::Hours(8));
+    for (auto& [labels, samples] : expected) {
+      for (Timestamp t = kStart + kHour; t <= kStart + 7 * kHour; t += kHour) {
+        REQUIRE(journey.db.Append(labels, t, 1) == storage::Refusal::kNone);
+        samples.emplace_back(t, 1);
+      }
+    }
+    REQUIRE(db.Compact().ok());
+    REQUIRE(db.head().truncated_before() > kStart);
+    expected[Labels::FromPairs({{"__name__", "rule"}})] = journey.rules;
+    REQUIRE(journey.db.SelectAll() == expected);
+
+    // Two others have the same spool.
+    SpoolSender second("scraper-2", "a", 15, kStart);
+    SpoolSender third("scraper-3", "a", 15, kStart);
+    const uint64_t appended = db.head().counters().samples_appended;
+    size_t spooled = 0;
+    for (size_t batch = 0; batch < kBatches; ++batch) {
+      for (size_t i = 0; i < 15; ++i) spooled += SpoolSender::SeriesIn(batch, i);
+    }
+    for (SpoolSender* sender : {&second, &third}) {
+      sender->Connect(&db, &journey.metrics, false);
+      while (!sender->done()) sender->Step(&journey.random, false);
+      CHECK(sender->refused == 0);
+      CHECK(sender->refused_batches <= 1);
+    }
+    CHECK(db.head().counters().samples_appended == appended);
+    CHECK(db.head().counters().samples_repeated_in_blocks == 2 * spooled);
+    CHECK(journey.db.SelectAll() == expected);
+
+    // Another value, another time, another series: as ever.
+    const Labels labels = LabelsOf("a", 0);
+    const auto& [time, value] = expected.at(labels).front();
+    const storage::Refusal refusal =
+        window > absl::ZeroDuration() ? storage::Refusal::kTooOld : storage::Refusal::kOutOfOrder;
+    CHECK(journey.db.Append(labels, time, value) == storage::Refusal::kNone);
+    CHECK(journey.db.Append(labels, time, value + 1) == refusal);
+    CHECK(journey.db.Append(labels, time + 1, value) == refusal);
+    REQUIRE(journey.db.Append(LabelsOf("c", 0), kStart + 8 * kHour, 1) == storage::Refusal::kNone);
+    CHECK(journey.db.Append(LabelsOf("c", 0), time, value) == refusal);
+    // A deleted sample is not there to be repeated.
+    const std::vector<Matcher> zero = {Matcher::Equal("i", "0"), Matcher::Equal("job", "a")};
+    REQUIRE(db.Delete(zero, time, time).ok());
+    CHECK(journey.db.Append(labels, time, value) == refusal);
+    // All of it goes on after merges and a restart.
+    journey.db.Crash();
+    journey.db.Open();
+    SpoolSender fourth("scraper-4", "a", 15, kStart);
+    fourth.Connect(journey.db.db.get(), &journey.metrics, false);
+    while (!fourth.done()) fourth.Step(&journey.random, false);
+    CHECK(fourth.refused == 1);
+  }
+}
+
+// The power goes, and the kernel has written the one log back and not yet the other.
+void LosePowerButKeepTheLog(tsdb::DbFixture* db) {
+  const std::string directory = StrCat(tsdb::kDbPath, "/wal");
+  const auto segments = wal::ListSegments(&db->fs, directory);
+  REQUIRE(segments.ok());
+  std::map<std::string, std::string> kept;
+  for (const wal::Segment& segment : *segments) {
+    kept[segment.path] = db->fs.ReadFile(segment.path).value();
+  }
+  db->fs.PowerLoss();
+  db->db.reset();
+  for (const auto& [path, bytes] : kept) REQUIRE(db->fs.WriteFileAtomically(path, bytes).ok());
+}
+
+TEST_CASE("A sender sends again the late samples that a power loss took from one log only") {
+  for (const int synced : {0, 1, 200, 431}) {
+    INFO("synced after " << synced << " batches");
+    Journey journey(9, absl::Hours(4));
+    SpoolSender sender("scraper-1", "a", 6, kStart);
+    SpoolSender other("scraper-2", "b", 3, kStart);
+    SeriesMap expected;
+    sender.AddExpected(&expected);
+    // Some of its series have newer samples: its batches go to both logs.
+    size_t late = 0;
+    for (auto& [labels, samples] : expected) {
+      if (++late > 3) break;
+      REQUIRE(journey.db.Append(labels, kStart + 1, 5) == storage::Refusal::kNone);
+      samples.emplace_back(kStart + 1, 5);
+    }
+    const auto send = [&](SpoolSender* from, int batches) {
+      from->Connect(journey.db.db.get(), &journey.metrics, false);
+      for (int i = 0; i < batches; ++i) from->Step(&journey.random, false);
+      from->Disconnect();
+    };
+    send(&sender, synced);
+    REQUIRE(journey.db.db->Sync().ok());
+    send(&sender, 432 - synced);
+    send(&other, 100);  // In the one log only.
+    const auto applied = [&](std::string_view id) {
+      tsdb::Head& head = journey.db.db->head();
+      return head.PositionOf(*head.FindSender(id)).applied;
+    };
+    REQUIRE(applied("scraper-1") == 432);
+    LosePowerButKeepTheLog(&journey.db);
+    journey.db.Open();
+    CHECK(applied("scraper-1") == static_cast<uint64_t>(synced));
+    CHECK(applied("scraper-2") == 100);
+    CHECK(journey.db.db->replay_result().batches_without_late ==
+          static_cast<uint64_t>(432 - synced));
+    CHECK(journey.db.LogHas("a power loss took late samples"));
+    // Until it has sent them, it stays so.
+    journey.db.Crash();
+    journey.db.Open();
+    CHECK(applied("scraper-1") == static_cast<uint64_t>(synced));
+    CHECK(applied("scraper-2") == 100);
+    // And after a snapshot of the head, which says what senders are at.
+    REQUIRE(journey.db.db->SnapshotHead().ok());
+    journey.db.Crash();
+    journey.db.Open();
+    REQUIRE(journey.db.db->replay_result().snapshot_used);
+    CHECK(applied("scraper-1") == static_cast<uint64_t>(synced));
+
+    journey.Run({&sender, &other}, 2);
+    other.AddExpected(&expected);
+    if (!journey.rules.empty()) expected[Labels::FromPairs({{"__name__", "rule"}})] = journey.rules;
+    CHECK(sender.refused == 0);
+    CHECK(other.refused == 0);
+    CHECK(journey.db.SelectAll() == expected);
+    journey.db.Crash();
+    journey.db.Open();
+    CHECK(applied("scraper-1") == kBatches);
+    CHECK(applied("scraper-2") == kBatches);
+    CHECK(journey.db.SelectAll() == expected);
+  }
+}
+
+TEST_CASE("Late samples that went to blocks are not missed in their log") {
+  Journey journey(10, absl::Hours(4));
+  SpoolSender sender("scraper-1", "a", 4, kStart);
+  SeriesMap expected;
+  sender.AddExpected(&expected);
+  for (auto& [labels, samples] : expected) {
+    REQUIRE(journey.db.Append(labels, kStart + 1, 5) == storage::Refusal::kNone);
+    samples.emplace_back(kStart + 1, 5);
+  }
+  journey.Run({&sender}, 0);
+  journey.db.clock.Advance(absl::Hours(3));
+  REQUIRE(journey.db.db->Compact().ok());
+  REQUIRE(journey.db.db->head().ooo().empty());
+  journey.db.Crash();
+  journey.db.Open();
+  tsdb::Head& head = journey.db.db->head();
+  CHECK(head.PositionOf(*head.FindSender("scraper-1")).applied == kBatches);
+  CHECK(journey.db.db->replay_result().batches_without_late == 0);
+  if (!journey.rules.empty()) expected[Labels::FromPairs({{"__name__", "rule"}})] = journey.rules;
+  CHECK(journey.db.SelectAll() == expected);
+}
+
 TEST_CASE("A disk that fails now and then loses and doubles nothing of a replayed spool") {
   for (uint32_t seed = 1; seed <= 4; ++seed) {
     INFO("seed " << seed);

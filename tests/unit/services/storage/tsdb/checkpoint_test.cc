@@ -123,9 +123,8 @@ Contents ReadContents(io::FileSystem* fs) {
          }
          return absl::OkStatus();
        },
-       [&](std::string_view sender, uint64_t sequence) {
-         contents.applied[std::string(sender)] =
-             std::max(contents.applied[std::string(sender)], sequence);
+       [&](const wal::BatchHeader& header) {
+         contents.applied[std::string(header.sender)] = header.sequence;
        },
        [&](uint64_t, uint64_t, const std::vector<wal::LogRecord>&) { ++contents.dropped; }});
   const auto read = [&](const std::vector<wal::Segment>& segments, std::optional<uint64_t> covers) {

@@ -168,7 +168,8 @@ TEST_CASE("Blocks grow by threes, and each sample stays where it was") {
   }
   CHECK(f.SelectAll() == f.Expected());
   // Aligned to multiples of 18 hours since 1970, so the first ones may be shorter.
-  for (const auto& block : *f.db->blocks()) {
+  const BlockListPtr blocks = f.db->blocks();
+  for (const auto& block : *blocks) {
     const BlockMeta& meta = block->meta();
     CHECK(meta.max_time - meta.min_time <= 18 * kHour);
   }
@@ -294,7 +295,8 @@ TEST_CASE("Retention deletes blocks by age and by size, also when it is set whil
     f.db->Apply(settings);
     REQUIRE(f.db->ReloadBlocks().ok());
     CHECK(f.db->counters().time_retentions == 1);
-    for (const auto& block : *f.db->blocks()) {
+    const BlockListPtr blocks = f.db->blocks();
+    for (const auto& block : *blocks) {
       CHECK(end - block->meta().max_time < 3 * kHour);
     }
   }
@@ -346,7 +348,8 @@ TEST_CASE("Deletes hold for head and blocks, over restarts, compactions and clea
   }
   SECTION("a clean-up, and what it frees does not come back") {
     REQUIRE(f.db->CleanTombstones().ok());
-    for (const auto& block : *f.db->blocks()) CHECK(block->tombstones() == 0);
+    const BlockListPtr blocks = f.db->blocks();
+    for (const auto& block : *blocks) CHECK(block->tombstones() == 0);
     CHECK(f.SelectAll() == f.Expected());
     f.Crash();
     f.Open();
@@ -438,6 +441,31 @@ TEST_CASE("Blocks answer while there is no head yet") {
   CHECK(samples.size() == 12);
 }
 
+TEST_CASE("Samples older than the newest block go to blocks when they are asked to") {
+  Fixture f;
+  f.Open();
+  f.Fill(1, kBegin, kBegin + 8 * kHour, 10 * kMinute);
+  f.Compact();
+  REQUIRE(f.Hours() == Hours{{0, 2}, {2, 4}, {4, 6}});
+  const uint64_t truncations = f.db->counters().head_truncations;
+  REQUIRE(f.db->WriteLateSamples().ok());
+  CHECK(f.db->counters().head_truncations == truncations);  // There are none.
+  // A series of its own, and so in order: two ranges with one between them that has nothing.
+  for (const int minute : {5, 25, 245, 250}) f.Add(7, kBegin + minute * kMinute, minute);
+  REQUIRE(f.db->head().min_time() == kBegin + 5 * kMinute);
+  REQUIRE(absl::IsCancelled(f.db->WriteLateSamples([] { return Cancelled("no time"); })));
+  CHECK(f.SelectAll() == f.Expected());
+  REQUIRE(f.db->WriteLateSamples().ok());
+  CHECK(f.db->head().min_time() >= kBegin + 6 * kHour);
+  CHECK(f.Hours() == Hours{{0, 2}, {0, 2}, {2, 4}, {4, 6}, {4, 6}});
+  CHECK(f.SelectAll() == f.Expected());
+  f.Crash();
+  f.Open();
+  CHECK(f.SelectAll() == f.Expected());
+  f.Compact();
+  CHECK(f.SelectAll() == f.Expected());
+}
+
 TEST_CASE("A full disk refuses appends with its reason, and ends by itself") {
   Fixture f;
   f.Open();
@@ -504,7 +532,8 @@ TEST_CASE("Damaged chunks keep blocks from being merged, and are marked as upstr
   f.Compact();  // They are left alone now.
   CHECK(f.Hours() == Hours{{0, 2}, {0, 2}, {2, 4}});
   int failed = 0;
-  for (const auto& block : *f.db->blocks()) {
+  const BlockListPtr blocks = f.db->blocks();
+  for (const auto& block : *blocks) {
     const auto meta = ParseBlockMeta(*f.fs.ReadFile(StrCat(block->directory(), "/meta.json")));
     REQUIRE(meta.ok());
     failed += meta->compaction.failed ? 1 : 0;

@@ -171,8 +171,8 @@ struct Heard {
                                records.push_back(record->bytes);
                                return absl::OkStatus();
                              },
-                             [this](std::string_view sender, uint64_t sequence) {
-                               applied.push_back(StrCat(sender, "@", sequence));
+                             [this](const BatchHeader& header) {
+                               applied.push_back(StrCat(header.sender, "@", header.sequence));
                              },
                              [this](uint64_t missing, uint64_t, const std::vector<LogRecord>&) {
                                dropped.push_back(missing);

@@ -85,6 +85,13 @@ TEST_CASE("Tombstones, markers and batch headers survive") {
   CHECK(header.records == 3);
   CHECK(header.sender == "sender");
   CHECK(header.sequence == 900);
+  CHECK(!header.late);
+
+  EncodeBatchHeader({3, "sender", 900, LogPlace{7, 4096}}, &record);
+  REQUIRE(DecodeBatchHeader(record, &header).ok());
+  CHECK(header.sequence == 900);
+  CHECK(header.late == LogPlace{7, 4096});
+  CHECK(!DecodeBatchHeader(std::string_view(record).substr(0, record.size() - 1), &header).ok());
 }
 
 TEST_CASE("Every truncation of a record is refused or is a shorter record") {
