@@ -14,10 +14,7 @@ constexpr int kMessageBytesMax = 64 << 20;
 // after a node was restarted meets the old connection. Append is not here; its client resends by
 // sequence.
 constexpr char kServiceConfig[] = R"({"methodConfig": [{
-  "name": [{"service": "narthex.v1.Storage", "method": "Select"},
-           {"service": "narthex.v1.Storage", "method": "Labels"},
-           {"service": "narthex.v1.Storage", "method": "LabelNames"},
-           {"service": "narthex.v1.Storage", "method": "LabelValues"},
+  "name": [{"service": "narthex.v1.Storage", "method": "Read"},
            {"service": "narthex.v1.Scraper", "method": "Targets"},
            {"service": "narthex.v1.Scraper", "method": "Metadata"}],
   "retryPolicy": {"maxAttempts": 3, "initialBackoff": "0.05s", "maxBackoff": "0.2s",

@@ -4,16 +4,17 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "lib/base/coding.h"
+#include "lib/base/mutex.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
-#include "lib/rpc/channel.h"
 #include "lib/rpc/convert.h"
 #include "lib/rpc/label_cache.h"
-#include "lib/rpc/response_stream.h"
+#include "lib/rpc/read_streams.h"
 #include "lib/rpc/unary_call.h"
 #include "lib/storage/chunk_samples.h"
 #include "lib/storage/select_frame.h"
@@ -75,8 +76,10 @@ void FillMatcherSets(std::span<const std::vector<Matcher>> matcher_sets,
   }
 }
 
-std::vector<std::string> TakeStrings(google::protobuf::RepeatedPtrField<std::string>* proto) {
-  return {std::make_move_iterator(proto->begin()), std::make_move_iterator(proto->end())};
+storage::DataChanges FromProto(const v1::DataChanges& proto) {
+  // A node that names no revision knows none either.
+  if (proto.revision().empty()) return storage::DataChanges();
+  return {proto.revision(), proto.oldest_change_ms()};
 }
 
 }  // namespace
@@ -86,27 +89,41 @@ class RemoteQuerier::Node {
  public:
   explicit Node(RemoteQuerierOptions options)
       : options_(std::move(options)),
-        channel_(MakeChannel(options_.endpoint)),
-        stub_(v1::Storage::NewStub(channel_)),
+        peer_(StrCat("storage ", options_.endpoint)),
+        streams_(options_.endpoint, options_.silence_max),
         cache_(options_.label_cache_bytes_max) {}
 
   const RemoteQuerierOptions& options() const { return options_; }
-  v1::Storage::Stub* stub() { return stub_.get(); }
+  ReadStreams* streams() { return &streams_; }
   LabelCache& cache() { return cache_; }
 
-  absl::Status Named(const absl::Status& status) const {
-    return Annotate(status, StrCat("storage ", options_.endpoint));
-  }
-
-  void Wake() { WakeChannel(channel_.get()); }
+  absl::Status Named(const absl::Status& status) const { return Annotate(status, peer_); }
 
   // Runs a call with one answer.
   template <typename Request, typename Response>
   absl::Status Call(grpc::Status (v1::Storage::Stub::*method)(grpc::ClientContext*, const Request&,
                                                               Response*),
                     const Request& request, Response* response) {
-    return UnaryCall(channel_.get(), stub_.get(), method, StrCat("storage ", options_.endpoint),
-                     options_.call_timeout, request, response);
+    return UnaryCall(streams_.channel(), streams_.stub(), method, peer_, options_.call_timeout,
+                     request, response);
+  }
+
+  // Asks what has no deadline of its own, and calls take(response) for each message.
+  template <typename Take>
+  absl::Status Ask(v1::ReadRequest request, const Take& take) {
+    request.set_timeout_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.call_timeout)));
+    ReadCall call(&streams_, std::move(request), RealClock()->Now() + options_.call_timeout, {});
+    v1::ReadResponse response;
+    while (call.Read(&response)) take(&response);
+    return Named(call.status());
+  }
+  absl::StatusOr<std::vector<std::string>> AskStrings(v1::ReadRequest request) {
+    std::vector<std::string> strings;
+    NARTHEX_RETURN_IF_ERROR(Ask(std::move(request), [&](v1::ReadResponse* response) {
+      strings.insert(strings.end(), std::make_move_iterator(response->mutable_strings()->begin()),
+                     std::make_move_iterator(response->mutable_strings()->end()));
+    }));
+    return strings;
   }
 
   // The label sets of `ids` into *labels, from the cache where they are there. Id 0 is left alone.
@@ -115,7 +132,8 @@ class RemoteQuerier::Node {
     std::vector<size_t> missing;
     cache_.Find(space, ids, labels, &missing);
     if (missing.empty()) return absl::OkStatus();
-    v1::LabelsRequest request;
+    v1::ReadRequest question;
+    v1::LabelsRequest& request = *question.mutable_labels();
     request.set_reference_space(space);
     request.mutable_id_deltas()->Reserve(static_cast<int>(missing.size()));
     uint64_t previous = 0;
@@ -123,17 +141,13 @@ class RemoteQuerier::Node {
       request.add_id_deltas(static_cast<int64_t>(ids[i] - previous));
       previous = ids[i];
     }
-    ResponseStream<v1::LabelsResponse> stream(
-        [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
-          return stub_->PrepareAsyncLabels(context, request, queue);
-        },
-        options.deadline, options.cancelled);
+    ReadCall call(&streams_, std::move(question), options.deadline, options.cancelled);
     std::vector<uint64_t> found_ids;
     std::vector<Labels> found;
     found_ids.reserve(missing.size());
     found.reserve(missing.size());
-    v1::LabelsResponse response;
-    while (stream.Read(&response)) {
+    v1::ReadResponse response;
+    while (call.Read(&response)) {
       LabelSetReader reader(response.labels());
       while (!reader.done()) {
         if (found.size() == missing.size()) return Named(DataLoss("labels answer: too many sets"));
@@ -150,10 +164,10 @@ class RemoteQuerier::Node {
         found.push_back(*std::move(next));
       }
     }
-    if (absl::IsFailedPrecondition(stream.status())) {
+    if (absl::IsFailedPrecondition(call.status())) {
       return Named(Unavailable("the node was restarted while it was read; ask again"));
     }
-    NARTHEX_RETURN_IF_ERROR(Named(stream.status()));
+    NARTHEX_RETURN_IF_ERROR(Named(call.status()));
     if (found.size() != missing.size()) {
       return Named(DataLoss("labels answer: ", found.size(), " sets for ", missing.size(), " ids"));
     }
@@ -161,13 +175,29 @@ class RemoteQuerier::Node {
     return absl::OkStatus();
   }
 
+  // The node's external labels as its last answer had them; nothing before the first one.
+  std::optional<Labels> external_labels() const {
+    MutexLock lock(&mu_);
+    return external_labels_;
+  }
+  absl::Status TakeHeader(const v1::ReadHeader& header) {
+    absl::StatusOr<Labels> labels = FromProto(header.external_labels());
+    if (!labels.ok()) return Named(DataLoss("external labels: ", Message(labels.status())));
+    MutexLock lock(&mu_);
+    external_labels_ = *std::move(labels);
+    return absl::OkStatus();
+  }
+
  private:
   // Constant after construction.
   const RemoteQuerierOptions options_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<v1::Storage::Stub> stub_;
-  // Synchronises itself.
+  const std::string peer_;
+  // Synchronise themselves.
+  ReadStreams streams_;
   LabelCache cache_;
+
+  mutable Mutex mu_;
+  std::optional<Labels> external_labels_ ABSL_GUARDED_BY(mu_);
 };
 
 // The answer to one Select: hands each set its frames and keeps those of others until they are
@@ -176,39 +206,41 @@ class RemoteQuerier::Node {
 // Thread safety: none; it belongs to the thread that reads the sets.
 class RemoteQuerier::Stream {
  public:
-  Stream(std::shared_ptr<Node> node, std::span<const storage::Selector> selectors,
-         const storage::SelectOptions& options)
+  Stream(std::shared_ptr<Node> node, size_t selectors, const storage::SelectOptions& options)
       : node_(std::move(node)),
         options_(options),
         buffer_bytes_max_(options.bytes_max != 0 ? options.bytes_max
                                                  : node_->options().buffer_bytes_max),
-        queues_(selectors.size()) {
-    for (const storage::Selector& selector : selectors) {
-      FillSelector(selector, request_.add_selectors());
-    }
-    request_.set_sorted(options.sorted);
-    request_.set_series_max(options.series_max);
-    request_.set_samples_max(options.samples_max);
-    request_.set_bytes_max(options.bytes_max);
-  }
+        queues_(selectors) {}
 
-  // Sends the request and waits for the header.
-  absl::Status Open() {
-    node_->Wake();
-    responses_.emplace(
-        [this](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
-          return node_->stub()->PrepareAsyncSelect(context, request_, queue);
-        },
-        options_.deadline, options_.cancelled);
-    v1::SelectResponse response;
-    if (!responses_->Read(&response)) {
-      ended_ = true;
-      status_ = node_->Named(responses_->status());
+  // Sends the request and waits for the first message of the answer.
+  absl::Status Open(std::span<const storage::Selector> selectors) {
+    v1::ReadRequest question;
+    v1::SelectRequest& request = *question.mutable_select();
+    for (const storage::Selector& selector : selectors) {
+      FillSelector(selector, request.add_selectors());
+    }
+    request.set_sorted(options_.sorted);
+    request.set_series_max(options_.series_max);
+    request.set_samples_max(options_.samples_max);
+    request.set_bytes_max(options_.bytes_max);
+    request.set_known_revision(options_.known_revision);
+    if (options_.deadline != absl::InfiniteFuture()) {
+      const absl::Duration left = options_.deadline - RealClock()->Now();
+      question.set_timeout_ms(
+          static_cast<uint64_t>(std::max<int64_t>(1, absl::ToInt64Milliseconds(left))));
+    }
+    call_.emplace(node_->streams(), std::move(question), options_.deadline, options_.cancelled);
+    if (!call_->Read(&response_)) {
+      End(node_->Named(call_->status()));
       if (status_.ok()) status_ = node_->Named(DataLoss("the answer has no header"));
       return status_;
     }
-    if (!response.has_header()) return node_->Named(DataLoss("the answer has no header"));
-    space_ = response.header().reference_space();
+    if (!response_.has_header()) return node_->Named(DataLoss("the answer has no header"));
+    space_ = response_.header().reference_space();
+    changes_ = FromProto(response_.header().changes());
+    NARTHEX_RETURN_IF_ERROR(node_->TakeHeader(response_.header()));
+    TakeFrames();
     return absl::OkStatus();
   }
 
@@ -235,6 +267,7 @@ class RemoteQuerier::Stream {
     return node_->Resolve(space_, ids, options_, labels);
   }
   absl::Status Named(const absl::Status& status) const { return node_->Named(status); }
+  const storage::DataChanges& changes() const { return changes_; }
   const absl::Status& status() const { return status_; }
 
  private:
@@ -246,36 +279,42 @@ class RemoteQuerier::Stream {
   void End(absl::Status status) {
     ended_ = true;
     status_ = std::move(status);
-    responses_.reset();
+    call_.reset();
   }
 
   void ReadOne() {
-    v1::SelectResponse response;
-    if (!responses_->Read(&response)) return End(node_->Named(responses_->status()));
-    if (!response.has_frame()) return End(node_->Named(DataLoss("a second header")));
-    const size_t selector = response.frame().selector();
-    if (selector < reading_ || selector >= queues_.size()) {
-      return End(node_->Named(DataLoss("a frame of selector ", selector, " after ", reading_)));
+    if (!call_->Read(&response_)) return End(node_->Named(call_->status()));
+    if (response_.has_header()) return End(node_->Named(DataLoss("a second header")));
+    TakeFrames();
+  }
+
+  void TakeFrames() {
+    for (v1::SelectFrame& frame : *response_.mutable_frames()) {
+      const size_t selector = frame.selector();
+      if (selector < reading_ || selector >= queues_.size()) {
+        return End(node_->Named(DataLoss("a frame of selector ", selector, " after ", reading_)));
+      }
+      reading_ = selector;
+      Queue& queue = queues_[selector];
+      if (queue.abandoned) continue;
+      buffered_bytes_ += frame.series().size();
+      if (buffered_bytes_ > buffer_bytes_max_) {
+        return End(node_->Named(ResourceExhausted("the query needs more than ", buffer_bytes_max_,
+                                                  " bytes of series at once")));
+      }
+      queue.frames.push_back(std::move(*frame.mutable_series()));
     }
-    reading_ = selector;
-    Queue& queue = queues_[selector];
-    if (queue.abandoned) return;
-    buffered_bytes_ += response.frame().series().size();
-    if (buffered_bytes_ > buffer_bytes_max_) {
-      return End(node_->Named(ResourceExhausted("the query needs more than ", buffer_bytes_max_,
-                                                " bytes of series at once")));
-    }
-    queue.frames.push_back(std::move(*response.mutable_frame()->mutable_series()));
   }
 
   // Constant after construction.
   const std::shared_ptr<Node> node_;
   const storage::SelectOptions options_;
   const uint64_t buffer_bytes_max_;
-  v1::SelectRequest request_;
 
-  std::optional<ResponseStream<v1::SelectResponse>> responses_;
+  std::optional<ReadCall> call_;
+  v1::ReadResponse response_;
   std::string space_;
+  storage::DataChanges changes_;
   std::vector<Queue> queues_;
   uint64_t buffered_bytes_ = 0;
   size_t reading_ = 0;  // The selector of the last frame; those before it are complete.
@@ -372,8 +411,9 @@ absl::StatusOr<storage::SelectResult> RemoteQuerier::Select(
     std::span<const storage::Selector> selectors, const storage::SelectOptions& options) {
   storage::SelectResult result;
   if (selectors.empty()) return result;
-  const auto stream = std::make_shared<Stream>(node_, selectors, options);
-  NARTHEX_RETURN_IF_ERROR(stream->Open());
+  const auto stream = std::make_shared<Stream>(node_, selectors.size(), options);
+  NARTHEX_RETURN_IF_ERROR(stream->Open(selectors));
+  result.changes = stream->changes();
   for (size_t i = 0; i < selectors.size(); ++i) {
     result.sets.push_back(
         std::make_unique<Set>(stream, i, selectors[i].hints.start, selectors[i].hints.end));
@@ -383,26 +423,46 @@ absl::StatusOr<storage::SelectResult> RemoteQuerier::Select(
 
 absl::StatusOr<std::vector<std::string>> RemoteQuerier::LabelNames(
     std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time, Timestamp max_time) {
-  v1::LabelNamesRequest request;
+  v1::ReadRequest question;
+  v1::LabelNamesRequest& request = *question.mutable_label_names();
   FillMatcherSets(matcher_sets, request.mutable_matcher_sets());
   request.set_min_time_ms(min_time);
   request.set_max_time_ms(max_time);
-  v1::LabelNamesResponse response;
-  NARTHEX_RETURN_IF_ERROR(node_->Call(&v1::Storage::Stub::LabelNames, request, &response));
-  return TakeStrings(response.mutable_names());
+  return node_->AskStrings(std::move(question));
 }
 
 absl::StatusOr<std::vector<std::string>> RemoteQuerier::LabelValues(
     std::string_view name, std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,
     Timestamp max_time) {
-  v1::LabelValuesRequest request;
+  v1::ReadRequest question;
+  v1::LabelValuesRequest& request = *question.mutable_label_values();
   request.set_name(name.data(), name.size());
   FillMatcherSets(matcher_sets, request.mutable_matcher_sets());
   request.set_min_time_ms(min_time);
   request.set_max_time_ms(max_time);
-  v1::LabelValuesResponse response;
-  NARTHEX_RETURN_IF_ERROR(node_->Call(&v1::Storage::Stub::LabelValues, request, &response));
-  return TakeStrings(response.mutable_values());
+  return node_->AskStrings(std::move(question));
+}
+
+absl::StatusOr<storage::DataChanges> RemoteQuerier::Changes(std::string_view known_revision) {
+  v1::ReadRequest question;
+  question.mutable_changes()->set_known_revision(known_revision.data(), known_revision.size());
+  storage::DataChanges changes;
+  absl::Status header;
+  NARTHEX_RETURN_IF_ERROR(node_->Ask(std::move(question), [&](v1::ReadResponse* response) {
+    changes = FromProto(response->header().changes());
+    header = node_->TakeHeader(response->header());
+  }));
+  NARTHEX_RETURN_IF_ERROR(header);
+  return changes;
+}
+
+absl::StatusOr<Labels> RemoteQuerier::ExternalLabels() {
+  std::optional<Labels> known = node_->external_labels();
+  if (!known.has_value()) {
+    NARTHEX_RETURN_IF_ERROR(Changes("").status());
+    known = node_->external_labels();
+  }
+  return known.value_or(Labels());
 }
 
 absl::Status RemoteQuerier::Reload() {

@@ -22,12 +22,15 @@ struct RemoteQuerierOptions {
   uint64_t buffer_bytes_max = uint64_t{1} << 30;
   // Time for LabelNames, LabelValues and Reload, which take no deadline of their own.
   absl::Duration call_timeout = absl::Minutes(2);
+  // A node from which nothing is heard for so long while it is waited for is DeadlineExceeded.
+  absl::Duration silence_max = absl::Seconds(30);
 };
 
-// One storage node over gRPC. A Select is one stream that carries the frames of all its selectors;
-// the sets decode the chunks straight into the caller's columns. Frames of sets that are read later
-// wait, encoded, within a bound of bytes (ResourceExhausted beyond it). Labels are asked for once a
-// series and kept.
+// One storage node over gRPC. A Select is one question whose answer has the frames of all its
+// selectors, on a stream that is kept for the next; it returns with the first of them, so that an
+// answer of less than a megabyte is complete by then. The sets decode the chunks straight into the
+// caller's columns. Frames of sets that are read later wait, encoded, within a bound of bytes
+// (ResourceExhausted beyond it). Labels are asked for once a series and kept.
 //
 // While it waits for the node, a Select polls the caller's `cancelled` every 20 ms; destroying the
 // sets ends the call at once. Errors name the node: no connection, a node that starts, or one that
@@ -43,12 +46,16 @@ class RemoteQuerier : public storage::Querier {
 
   absl::StatusOr<storage::SelectResult> Select(std::span<const storage::Selector> selectors,
                                                const storage::SelectOptions& options) override;
+  absl::StatusOr<storage::DataChanges> Changes(std::string_view known_revision) override;
   absl::StatusOr<std::vector<std::string>> LabelNames(
       std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,
       Timestamp max_time) override;
   absl::StatusOr<std::vector<std::string>> LabelValues(
       std::string_view name, std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,
       Timestamp max_time) override;
+
+  // Those of the node's configuration, which no answer has; as of its last answer.
+  absl::StatusOr<Labels> ExternalLabels();
 
   // Asks the node to read its configuration again; InvalidArgument carries its reason.
   absl::Status Reload();

@@ -100,6 +100,9 @@ std::string SelectFrameWriter::Take() {
   if (bytes_.empty()) bytes_.push_back(static_cast<char>(kVersion));
   std::string frame = std::exchange(bytes_, std::string());
   series_ = 0;
+  // The frames of a long answer are of one size; growing to it copies every byte twice.
+  constexpr size_t kLongFrame = size_t{64} << 10;
+  if (frame.size() > kLongFrame) bytes_.reserve(frame.size() + frame.size() / 8);
   return frame;
 }
 

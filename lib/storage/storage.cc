@@ -24,4 +24,6 @@ std::string_view RefusalName(Refusal refusal) {
   return "unknown";
 }
 
+absl::StatusOr<DataChanges> Querier::Changes(std::string_view) { return DataChanges(); }
+
 }  // namespace narthex::storage

@@ -70,6 +70,23 @@ struct Selector {
   SelectHints hints;
 };
 
+// What of a store's data changed since an earlier answer: what makes a cache of results correct.
+//
+// A result that was computed from an answer with revision R is still right at every step whose
+// samples are all older than the `oldest_change` of a later answer that was asked with R as the
+// known revision, and from then on counts as one of the later revision. (The other way round
+// nothing is lost: what an answer has read may be newer than the revision it names, never older.)
+struct DataChanges {
+  // Names the state of the data; opaque, and good for this Querier only. Empty: the store cannot
+  // say, and nothing that was read may be kept.
+  std::string revision;
+  // Samples at this time and later may have been written or deleted since the known revision;
+  // before it all is as it was. kMaxTimestamp: nothing changed. kMinTimestamp: anything may have,
+  // for no revision was given, or the store does not know it any more (it remembers an hour, and
+  // starts anew when its process does).
+  Timestamp oldest_change = kMinTimestamp;
+};
+
 // Bounds of one Select, and how it answers.
 struct SelectOptions {
   bool sorted = false;      // Series in label order.
@@ -79,6 +96,7 @@ struct SelectOptions {
   absl::Time deadline = absl::InfiniteFuture();
   // Polled between series; true ends the work with Cancelled. May be empty.
   std::function<bool()> cancelled;
+  std::string known_revision;  // Of an earlier answer; see DataChanges. Empty: none.
 };
 
 // The series of one selector, read once from front to back. Thread safety: none.
@@ -99,6 +117,7 @@ class SeriesSet {
 struct SelectResult {
   std::vector<std::unique_ptr<SeriesSet>> sets;  // One a selector, in the order of the request.
   std::vector<std::string> warnings;             // Partial answers of several stores.
+  DataChanges changes;                           // Since options.known_revision.
 };
 
 // Reads. Thread safety: all methods may be called from any thread. The SeriesSets must not outlive
@@ -111,6 +130,9 @@ class Querier {
   // in request order needs the least memory.
   virtual absl::StatusOr<SelectResult> Select(std::span<const Selector> selectors,
                                               const SelectOptions& options) = 0;
+  // What changed since `known_revision` (which may be empty), without a look at the data: much
+  // cheaper than a Select. A store that keeps no account of it answers an empty revision.
+  virtual absl::StatusOr<DataChanges> Changes(std::string_view known_revision);
   // Sorted, unique. An empty `matcher_sets` means all series; several sets are joined (OR). The
   // time range is inclusive.
   virtual absl::StatusOr<std::vector<std::string>> LabelNames(

@@ -47,8 +47,15 @@ absl::Status CheckOptions(const Options& options) {
     return InvalidArgument("--query.max-samples must be positive");
   }
   if (options.query_timeout <= absl::ZeroDuration() ||
+      options.query_storage_timeout <= absl::ZeroDuration() ||
       options.query_lookback_delta <= absl::ZeroDuration()) {
-    return InvalidArgument("--query.timeout and --query.lookback-delta must be positive");
+    return InvalidArgument(
+        "--query.timeout, --query.storage-timeout and --query.lookback-delta must be positive");
+  }
+  for (const std::string& name : options.query_replica_labels) {
+    if (name.empty() || name == kMetricName) {
+      return InvalidArgument("--query.replica-label must name a label that is not __name__");
+    }
   }
   if (options.notification_queue_capacity < 1 || options.notification_batch_size < 1) {
     return InvalidArgument("--alertmanager.notification-* must be positive");
@@ -99,13 +106,15 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   NARTHEX_ASSIGN_OR_RETURN(app->http_client_, http::Client::Create());
   std::vector<std::string> endpoints = options.storage_endpoints;
   if (endpoints.empty()) endpoints.push_back("127.0.0.1:10901");
-  std::vector<storage::Querier*> stores;
+  std::vector<storage::FanoutStore> stores;
   for (const std::string& endpoint : endpoints) {
     rpc::RemoteQuerierOptions store;
     store.endpoint = endpoint;
     store.call_timeout = options.query_timeout;
+    store.silence_max = options.query_storage_timeout;
     app->stores_.push_back(std::make_unique<rpc::RemoteQuerier>(std::move(store)));
-    stores.push_back(app->stores_.back().get());
+    rpc::RemoteQuerier* const querier = app->stores_.back().get();
+    stores.push_back({querier, [querier] { return querier->ExternalLabels(); }});
   }
   std::vector<rpc::StorageClient*> storages;
   for (const std::string& endpoint : endpoints) {
@@ -120,7 +129,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
     app->scrapers_.push_back(std::make_unique<rpc::ScraperClient>(endpoint, kScraperTimeout));
     scrapers.push_back(app->scrapers_.back().get());
   }
-  app->querier_ = std::make_unique<storage::FanoutQuerier>(std::move(stores));
+  app->querier_ =
+      std::make_unique<storage::FanoutQuerier>(std::move(stores), options.query_replica_labels);
   app->engine_ =
       std::make_unique<promql::Engine>(MakeEngineOptions(options, e.logger), e.clock, e.registry);
   app->appenders_ = std::make_unique<rpc::RemoteAppenderFactory>(

@@ -58,6 +58,13 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
                   "Maximum time a query may take before being aborted.");
   flags->Int("query.max-concurrency", &options->query_concurrency_max,
              "Maximum number of queries executed concurrently; more wait.");
+  flags->Duration("query.storage-timeout", &options->query_storage_timeout,
+                  "A storage node that says nothing for so long while it is waited for is given "
+                  "up: a warning as long as another one answers.");
+  flags->Strings("query.replica-label", &options->query_replica_labels,
+                 "Label, of series or of the external labels of storage nodes, by which replicas "
+                 "differ: series that are equal without it are taken together, one replica at a "
+                 "time; may be repeated.");
   flags->Int("query.max-samples", &options->query_samples_max,
              "Maximum number of samples a single query can hold at once; more is an error.");
   flags->Strings("enable-feature", &options->features,

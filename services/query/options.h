@@ -29,6 +29,8 @@ struct Options {
   absl::Duration query_timeout = absl::Minutes(2);
   int64_t query_concurrency_max = 20;
   int64_t query_samples_max = 50'000'000;
+  absl::Duration query_storage_timeout = absl::Seconds(30);
+  std::vector<std::string> query_replica_labels;
   std::vector<std::string> features;  // --enable-feature, each maybe several with commas.
 
   absl::Duration rules_outage_tolerance = absl::Hours(1);

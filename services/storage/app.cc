@@ -75,6 +75,9 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   service_options.ingest = [endpoints = app->endpoints_.get()](const rpc::IngestCall& call) {
     return endpoints->Ingest(call);
   };
+  service_options.external_labels = [endpoints = app->endpoints_.get()] {
+    return endpoints->external_labels();
+  };
   app->service_ = std::make_unique<StorageService>(std::move(service_options));
 
   service::OpsOptions ops;

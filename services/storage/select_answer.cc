@@ -5,12 +5,6 @@
 #include "lib/base/status_macros.h"
 
 namespace narthex::storage_service {
-namespace {
-
-// Less than a megabyte by what one more series of ordinary size can add.
-constexpr size_t kFrameBytes = (size_t{1} << 20) - (size_t{32} << 10);
-
-}  // namespace
 
 SelectAnswer::SelectAnswer(const tsdb::DbReader* reader, const storage::SelectOptions* options,
                            Clock* clock, Sink sink)

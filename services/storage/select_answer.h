@@ -20,6 +20,9 @@ namespace narthex::storage_service {
 // Thread safety: none. All selectors are read at the moment of `reader`.
 class SelectAnswer {
  public:
+  // Less than a megabyte by what one more series of ordinary size can add.
+  static constexpr size_t kFrameBytes = (size_t{1} << 20) - (size_t{32} << 10);
+
   // Takes a frame of the selector with this index; an error ends the answer.
   using Sink = std::function<absl::Status(uint32_t selector, std::string frame)>;
 

@@ -2,29 +2,26 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <algorithm>
-#include <limits>
-#include <optional>
+#include <atomic>
 #include <set>
 #include <utility>
 #include <vector>
 
-#include "lib/base/coding.h"
 #include "lib/base/mutex.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/base/thread.h"
-#include "lib/rpc/convert.h"
 #include "lib/rpc/status.h"
 #include "narthex/v1/storage.grpc.pb.h"
 #include "services/storage/append_session.h"
 #include "services/storage/inspection_service.h"
-#include "services/storage/select_answer.h"
+#include "services/storage/read_session.h"
 #include "services/storage/stall_watch.h"
 
 namespace narthex::storage_service {
 namespace {
 
+using ReadStream = grpc::ServerReaderWriter<v1::ReadResponse, v1::ReadRequest>;
 using AppendStreamWriter = grpc::ServerReaderWriter<v1::AppendResponse, v1::AppendRequest>;
 
 // Plain acknowledgements wait so long for company.
@@ -65,33 +62,6 @@ void ToProto(const AppendNews& news, uint64_t durable, v1::AppendAcknowledgement
   for (const uint64_t sequence : news.quarantined_sequences) {
     proto->add_quarantined_sequences(sequence);
   }
-}
-
-absl::StatusOr<storage::Selector> FromProto(const v1::SelectSelector& proto) {
-  storage::Selector selector;
-  NARTHEX_ASSIGN_OR_RETURN(selector.matchers, rpc::FromProto(proto.matchers()));
-  storage::SelectHints& hints = selector.hints;
-  hints.start = proto.min_time_ms();
-  hints.end = proto.max_time_ms();
-  hints.step_ms = proto.step_ms();
-  hints.range_ms = proto.range_ms();
-  hints.newest_only = proto.newest_only();
-  hints.labels_only = proto.labels_only();
-  hints.function = proto.function();
-  hints.grouping.assign(proto.grouping().begin(), proto.grouping().end());
-  hints.by = proto.by();
-  hints.limit = proto.limit();
-  return selector;
-}
-
-absl::StatusOr<std::vector<std::vector<Matcher>>> FromProto(
-    const google::protobuf::RepeatedPtrField<v1::MatcherSet>& proto) {
-  std::vector<std::vector<Matcher>> sets;
-  for (const v1::MatcherSet& set : proto) {
-    NARTHEX_ASSIGN_OR_RETURN(std::vector<Matcher> matchers, rpc::FromProto(set.matchers()));
-    sets.push_back(std::move(matchers));
-  }
-  return sets;
 }
 
 struct SelectMetrics {
@@ -195,6 +165,10 @@ class StorageService::Rep : public v1::Storage::Service {
         db_(options_.db),
         append_metrics_(options_.registry),
         select_metrics_(options_.registry),
+        read_environment_(
+            {options_.db, options_.clock,
+             [this](size_t bytes) { select_metrics_.bytes->Increment(static_cast<double>(bytes)); },
+             options_.external_labels}),
         inspection_({options_.db, options_.clock, options_.logger, options_.enable_admin,
                      options_.retention_text}),
         watch_(options_.clock) {
@@ -218,6 +192,10 @@ class StorageService::Rep : public v1::Storage::Service {
     MutexLock lock(&mu_);
     stopping_ = true;
     for (const Stream& stream : streams_) stream.context->TryCancel();
+    // A stream on which an answer is being sent ends with it.
+    for (const OpenRead& read : reads_) {
+      if (!*read.answering) read.context->TryCancel();
+    }
   }
 
   grpc::Status Append(grpc::ServerContext* context, AppendStreamWriter* stream) override {
@@ -248,11 +226,11 @@ class StorageService::Rep : public v1::Storage::Service {
 
     Acknowledger acknowledger(&db_->head(), sender, stream, position);
     const Stream open = {context, &acknowledger};
-    if (!Register(open)) return rpc::ToGrpc(Unavailable("shutting down"));
+    if (!Register(open, &streams_)) return rpc::ToGrpc(Unavailable("shutting down"));
     AppendSession session(db_, sender, &append_metrics_, logger);
     const absl::Status status = ReadBatches(stream, &session, &acknowledger);
     acknowledger.Finish();
-    Unregister(open);
+    Unregister(open, &streams_);
     if (status.ok()) {
       logger.Info("append stream closed");
     } else {
@@ -261,50 +239,22 @@ class StorageService::Rep : public v1::Storage::Service {
     return rpc::ToGrpc(status);
   }
 
-  grpc::Status Select(grpc::ServerContext* context, const v1::SelectRequest* request,
-                      grpc::ServerWriter<v1::SelectResponse>* writer) override {
-    return rpc::ToGrpc(SelectChecked(context, *request, writer));
-  }
-
-  grpc::Status Labels(grpc::ServerContext* context, const v1::LabelsRequest* request,
-                      grpc::ServerWriter<v1::LabelsResponse>* writer) override {
-    return rpc::ToGrpc(LabelsChecked(context, *request, writer));
-  }
-
-  grpc::Status LabelNames(grpc::ServerContext*, const v1::LabelNamesRequest* request,
-                          v1::LabelNamesResponse* response) override {
-    const absl::Status status = [&]() -> absl::Status {
-      NARTHEX_RETURN_IF_ERROR(CheckAnswers(request->max_time_ms()));
-      NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
-                               FromProto(request->matcher_sets()));
-      const tsdb::DbReader reader(db_);
-      NARTHEX_ASSIGN_OR_RETURN(
-          std::vector<std::string> names,
-          reader.LabelNames(sets, request->min_time_ms(), request->max_time_ms()));
-      for (std::string& name : names) {
-        response->add_names(std::move(name));
-      }
-      return absl::OkStatus();
-    }();
-    return rpc::ToGrpc(status);
-  }
-
-  grpc::Status LabelValues(grpc::ServerContext*, const v1::LabelValuesRequest* request,
-                           v1::LabelValuesResponse* response) override {
-    const absl::Status status = [&]() -> absl::Status {
-      NARTHEX_RETURN_IF_ERROR(CheckAnswers(request->max_time_ms()));
-      NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
-                               FromProto(request->matcher_sets()));
-      const tsdb::DbReader reader(db_);
-      NARTHEX_ASSIGN_OR_RETURN(std::vector<std::string> values,
-                               reader.LabelValues(request->name(), sets, request->min_time_ms(),
-                                                  request->max_time_ms()));
-      for (std::string& value : values) {
-        response->add_values(std::move(value));
-      }
-      return absl::OkStatus();
-    }();
-    return rpc::ToGrpc(status);
+  grpc::Status Read(grpc::ServerContext* context, ReadStream* stream) override {
+    std::atomic<bool> answering{false};
+    const OpenRead open = {context, &answering};
+    if (!Register(open, &reads_)) return rpc::ToGrpc(Unavailable("shutting down"));
+    v1::ReadRequest request;
+    bool go_on = true;
+    while (go_on && stream->Read(&request)) {
+      answering = true;
+      AnswerStream<ReadStream, v1::ReadResponse> answer(&watch_, context, stream);
+      ReadSession session(&read_environment_, CancelledOf(context), answer.Sender());
+      go_on = session.Answer(request);
+      answering = false;
+      go_on = go_on && !stopping_;
+    }
+    Unregister(open, &reads_);
+    return grpc::Status::OK;
   }
 
   grpc::Status Reload(grpc::ServerContext*, const v1::ReloadRequest*,
@@ -334,13 +284,15 @@ class StorageService::Rep : public v1::Storage::Service {
 
   grpc::Status Exemplars(grpc::ServerContext* context, const v1::ExemplarsRequest* request,
                          grpc::ServerWriter<v1::ExemplarsResponse>* writer) override {
-    AnswerStream stream(&watch_, context, writer);
+    AnswerStream<grpc::ServerWriter<v1::ExemplarsResponse>, v1::ExemplarsResponse> stream(
+        &watch_, context, writer);
     return rpc::ToGrpc(inspection_.Exemplars(*request, CancelledOf(context), stream.Sender()));
   }
 
   grpc::Status Metadata(grpc::ServerContext* context, const v1::MetadataRequest* request,
                         grpc::ServerWriter<v1::MetadataResponse>* writer) override {
-    AnswerStream stream(&watch_, context, writer);
+    AnswerStream<grpc::ServerWriter<v1::MetadataResponse>, v1::MetadataResponse> stream(
+        &watch_, context, writer);
     return rpc::ToGrpc(inspection_.Metadata(*request, CancelledOf(context), stream.Sender()));
   }
 
@@ -363,11 +315,10 @@ class StorageService::Rep : public v1::Storage::Service {
   static constexpr absl::Duration kWatchInterval = absl::Seconds(1);
 
   // The writing end of an answer in pieces, under the eyes of the watch.
-  template <typename Response>
+  template <typename Writer, typename Response>
   class AnswerStream {
    public:
-    AnswerStream(StallWatch* watch, grpc::ServerContext* context,
-                 grpc::ServerWriter<Response>* writer)
+    AnswerStream(StallWatch* watch, grpc::ServerContext* context, Writer* writer)
         : writer_(writer), answer_(watch, [context] { context->TryCancel(); }) {}
     // False: nobody wants more.
     bool Write(const Response& response) {
@@ -381,7 +332,7 @@ class StorageService::Rep : public v1::Storage::Service {
     }
 
    private:
-    grpc::ServerWriter<Response>* const writer_;
+    Writer* const writer_;
     StallWatch::Answer answer_;
   };
 
@@ -402,41 +353,33 @@ class StorageService::Rep : public v1::Storage::Service {
     options_.logger.Warn("ended answers that nobody took for too long", {{"answers", cancelled}});
   }
 
-  // OK once the log is replayed, and before for times that blocks cover: a newer answer without the
-  // head would make alerts resolve.
-  absl::Status CheckAnswers(Timestamp max_time) const {
-    const absl::Status ready = db_->CheckReady();
-    if (ready.ok() || !db_->CheckReadable().ok()) return ready;
-    Timestamp covered = kMinTimestamp;
-    const std::shared_ptr<const tsdb::BlockList> blocks = db_->blocks();
-    for (const std::shared_ptr<tsdb::Block>& block : *blocks) {
-      covered = std::max(covered, block->meta().max_time);
-    }
-    if (covered == kMinTimestamp) return ready;
-    covered -= absl::ToInt64Milliseconds(db_->settings().out_of_order_window);
-    return max_time < covered ? absl::OkStatus() : ready;
-  }
-
   struct Stream {
     grpc::ServerContext* context;
     Acknowledger* acknowledger;
     friend auto operator<=>(const Stream&, const Stream&) = default;
+  };
+  struct OpenRead {
+    grpc::ServerContext* context;
+    const std::atomic<bool>* answering;
+    friend auto operator<=>(const OpenRead&, const OpenRead&) = default;
   };
 
   void ShowStreamsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     append_metrics_.streams->Set(static_cast<double>(streams_.size()));
     append_metrics_.appenders->Set(static_cast<double>(streams_.size()));
   }
-  bool Register(const Stream& stream) {
+  template <typename Open>
+  bool Register(const Open& stream, std::set<Open>* streams) {
     MutexLock lock(&mu_);
     if (stopping_) return false;
-    streams_.insert(stream);
+    streams->insert(stream);
     ShowStreamsLocked();
     return true;
   }
-  void Unregister(const Stream& stream) {
+  template <typename Open>
+  void Unregister(const Open& stream, std::set<Open>* streams) {
     MutexLock lock(&mu_);
-    streams_.erase(stream);
+    streams->erase(stream);
     ShowStreamsLocked();
   }
 
@@ -458,97 +401,12 @@ class StorageService::Rep : public v1::Storage::Service {
     return absl::OkStatus();
   }
 
-  absl::Status SelectChecked(grpc::ServerContext* context, const v1::SelectRequest& request,
-                             grpc::ServerWriter<v1::SelectResponse>* writer) {
-    std::vector<storage::Selector> selectors;
-    Timestamp max_time = kMinTimestamp;
-    for (const v1::SelectSelector& proto : request.selectors()) {
-      NARTHEX_ASSIGN_OR_RETURN(storage::Selector selector, FromProto(proto));
-      max_time = std::max(max_time, selector.hints.end);
-      selectors.push_back(std::move(selector));
-    }
-    NARTHEX_RETURN_IF_ERROR(CheckAnswers(max_time));
-    storage::SelectOptions options;
-    options.sorted = request.sorted();
-    options.series_max = request.series_max();
-    options.samples_max = request.samples_max();
-    options.bytes_max = request.bytes_max();
-    // The deadline of the call cancels it.
-    options.cancelled = CancelledOf(context);
-
-    AnswerStream stream(&watch_, context, writer);
-    v1::SelectResponse response;
-    v1::SelectHeader* const header = response.mutable_header();
-    if (db_->ready()) {
-      const tsdb::Head& head = db_->head();
-      header->set_reference_space(head.reference_space());
-      // Before the isolation state: what is read may be newer than the revision, never older.
-      header->set_revision(head.changes().revision());
-      header->set_oldest_change_ms(head.changes().OldestSince(request.known_revision()));
-    } else {
-      header->set_oldest_change_ms(kMinTimestamp);
-    }
-    const tsdb::DbReader reader(db_);
-    if (!stream.Write(response)) return Cancelled("the client went away");
-    response.Clear();
-    SelectAnswer answer(&reader, &options, options_.clock,
-                        [&](uint32_t selector, std::string frame) -> absl::Status {
-                          response.mutable_frame()->set_selector(selector);
-                          select_metrics_.bytes->Increment(static_cast<double>(frame.size()));
-                          response.mutable_frame()->set_series(std::move(frame));
-                          if (stream.Write(response)) return absl::OkStatus();
-                          return Cancelled("the client went away");
-                        });
-    for (size_t i = 0; i < selectors.size(); ++i) {
-      NARTHEX_RETURN_IF_ERROR(answer.Answer(static_cast<uint32_t>(i), selectors[i]));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status LabelsChecked(grpc::ServerContext* context, const v1::LabelsRequest& request,
-                             grpc::ServerWriter<v1::LabelsResponse>* writer) {
-    NARTHEX_RETURN_IF_ERROR(db_->CheckReady());
-    const tsdb::Head& head = db_->head();
-    if (request.reference_space() != head.reference_space()) {
-      return FailedPrecondition("the ids are of another reference space");
-    }
-    constexpr size_t kSeriesPerLock = 512;
-    constexpr size_t kPieceBytes = size_t{1} << 20;
-    v1::LabelsResponse response;
-    std::string* const out = response.mutable_labels();
-    std::vector<tsdb::Slot> slots;
-    // Keeps slots what they are while they are looked at, but not while the client is waited for.
-    std::optional<tsdb::Isolation::Hold> hold;
-    uint64_t id = 0;
-    const int count = request.id_deltas_size();
-    for (int i = 0; i < count; ++i) {
-      id += static_cast<uint64_t>(request.id_deltas(i));
-      if (!hold) hold.emplace(&head.isolation());
-      slots.push_back(head.table().FindReference(id));
-      if (slots.size() < kSeriesPerLock && i + 1 < count) continue;
-      head.index().VisitLabels(slots, [&](size_t, std::span<const LabelView> labels) {
-        AppendUvarint(out, labels.size());
-        for (const LabelView& label : labels) {
-          AppendLengthPrefixed(out, label.name);
-          AppendLengthPrefixed(out, label.value);
-        }
-      });
-      slots.clear();
-      hold.reset();
-      if (out->size() < kPieceBytes && i + 1 < count) continue;
-      if (context->IsCancelled() || !writer->Write(response)) {
-        return Cancelled("the client went away");
-      }
-      out->clear();
-    }
-    return absl::OkStatus();
-  }
-
   // Constant after construction.
   const Options options_;
   tsdb::Db* const db_;
   const AppendMetrics append_metrics_;
   const SelectMetrics select_metrics_;
+  const ReadSession::Environment read_environment_;
 
   // Synchronise themselves.
   Inspection inspection_;
@@ -558,7 +416,8 @@ class StorageService::Rep : public v1::Storage::Service {
 
   Mutex mu_;
   std::set<Stream> streams_ ABSL_GUARDED_BY(mu_);
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::set<OpenRead> reads_ ABSL_GUARDED_BY(mu_);
+  std::atomic<bool> stopping_{false};  // Written under mu_.
 
   absl::Duration minute_ = -absl::InfiniteDuration();  // Only touched by watcher_.
   Thread watcher_;

@@ -36,6 +36,8 @@ class StorageService {
     std::function<absl::Status()> reload;
     bool enable_admin = false;  // Whether Admin changes anything.
     std::function<std::string()> retention_text;
+    // Those of the configuration; called from any thread, may be empty.
+    std::function<Labels()> external_labels;
     // What the HTTP port would answer; called from any thread.
     std::function<rpc::IngestAnswer(const rpc::IngestCall&)> ingest;
     // Called once a minute by the service's own thread; may be empty.
@@ -52,8 +54,8 @@ class StorageService {
   void OnReady();
   // Tells the senders what has become durable.
   void OnSynced();
-  // Ends the Append streams; new ones are Unavailable. What was not acknowledged is sent again
-  // later, and skipped.
+  // Ends the Append streams, and those of Read once they have answered; new ones are Unavailable.
+  // What was not acknowledged is sent again later, and skipped.
   void Stop();
 
  private:

@@ -48,12 +48,74 @@ struct FakeStorageServer::Rep : v1::Storage::Service {
     return it->second;
   }
 
-  grpc::Status Select(grpc::ServerContext* context, const v1::SelectRequest* request,
-                      grpc::ServerWriter<v1::SelectResponse>* writer) override {
-    ++selects;
+  using Stream = grpc::ServerReaderWriter<v1::ReadResponse, v1::ReadRequest>;
+
+  grpc::Status Read(grpc::ServerContext* context, Stream* stream) override {
+    ++streams;
+    v1::ReadRequest request;
+    while (stream->Read(&request)) {
+      v1::ReadResponse last;
+      const grpc::Status status = Answer(context, request, stream, &last);
+      if (break_streams) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the node stops");
+      last.mutable_end()->set_code(static_cast<uint32_t>(status.error_code()));
+      last.mutable_end()->set_message(status.error_message());
+      if (!stream->Write(last)) break;
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Answer(grpc::ServerContext* context, const v1::ReadRequest& request, Stream* stream,
+                      v1::ReadResponse* last) {
+    if (request.has_select()) ++selects;
+    if (request.has_labels()) ++label_calls;
     if (grpc::Status status = Check(); !status.ok()) return status;
+    if (!request.has_labels()) Wait(context);
+    if (request.has_select()) return Select(context, request.select(), stream);
+    if (request.has_labels()) return Labels(request.labels(), stream, last);
+    if (request.has_changes()) {
+      FillHeader(memory.Changes(request.changes().known_revision()).value(), last);
+      return grpc::Status::OK;
+    }
+    const auto strings = request.has_label_names()
+                             ? memory.LabelNames(Sets(request.label_names().matcher_sets()),
+                                                 request.label_names().min_time_ms(),
+                                                 request.label_names().max_time_ms())
+                             : memory.LabelValues(request.label_values().name(),
+                                                  Sets(request.label_values().matcher_sets()),
+                                                  request.label_values().min_time_ms(),
+                                                  request.label_values().max_time_ms());
+    for (const std::string& text : *strings) last->add_strings(text);
+    return grpc::Status::OK;
+  }
+
+  // The delay, unless the caller goes away meanwhile.
+  void Wait(grpc::ServerContext* context) {
+    absl::Duration wait;
+    {
+      MutexLock lock(&mu);
+      wait = delay;
+    }
+    StopSignal never;
+    for (absl::Duration waited; waited < wait; waited += absl::Milliseconds(5)) {
+      if (context->IsCancelled()) break;
+      never.WaitFor(absl::Milliseconds(5));
+    }
+    if (context->IsCancelled()) was_cancelled = true;
+  }
+
+  void FillHeader(const storage::DataChanges& changes, v1::ReadResponse* response) {
+    v1::ReadHeader* const header = response->mutable_header();
+    header->mutable_changes()->set_revision(changes.revision);
+    header->mutable_changes()->set_oldest_change_ms(changes.oldest_change);
+    MutexLock lock(&mu);
+    header->set_reference_space(space);
+    rpc::ToProto(external_labels, header->mutable_external_labels());
+  }
+
+  grpc::Status Select(grpc::ServerContext* context, const v1::SelectRequest& request,
+                      Stream* stream) {
     std::vector<storage::Selector> selectors;
-    for (const v1::SelectSelector& proto : request->selectors()) {
+    for (const v1::SelectSelector& proto : request.selectors()) {
       storage::Selector selector;
       selector.matchers = rpc::FromProto(proto.matchers()).value();
       selector.hints.start = proto.min_time_ms();
@@ -64,42 +126,31 @@ struct FakeStorageServer::Rep : v1::Storage::Service {
       selectors.push_back(std::move(selector));
     }
     storage::SelectOptions options;
-    options.series_max = request->series_max();
-    options.samples_max = request->samples_max();
+    options.series_max = request.series_max();
+    options.samples_max = request.samples_max();
     options.bytes_max = 0;
+    options.known_revision = request.known_revision();
     absl::StatusOr<storage::SelectResult> result = memory.Select(selectors, options);
     if (!result.ok()) return rpc::ToGrpc(result.status());
-    v1::SelectResponse header;
-    {
-      MutexLock lock(&mu);
-      header.mutable_header()->set_reference_space(space);
-    }
-    writer->Write(header);
+    v1::ReadResponse response;
+    FillHeader(result->changes, &response);
     int frames = 0;
     for (size_t i = 0; i < result->sets.size(); ++i) {
       storage::SelectFrameWriter frame;
       const auto flush = [&]() -> grpc::Status {
         if (frame.series() == 0) return grpc::Status::OK;
-        absl::Duration wait;
         {
           MutexLock lock(&mu);
           if (frames_before_failure == frames) return rpc::ToGrpc(late_failure);
-          wait = delay;
         }
-        StopSignal never;
-        for (absl::Duration waited; waited < wait; waited += absl::Milliseconds(5)) {
-          if (context->IsCancelled()) break;
-          never.WaitFor(absl::Milliseconds(5));
-        }
-        if (context->IsCancelled()) {
-          was_cancelled = true;
-          return grpc::Status::CANCELLED;
-        }
-        v1::SelectResponse response;
-        response.mutable_frame()->set_selector(static_cast<uint32_t>(i));
-        response.mutable_frame()->set_series(frame.Take());
+        if (frames > 0) Wait(context);
+        if (context->IsCancelled()) return grpc::Status::CANCELLED;
+        v1::SelectFrame* const proto = response.add_frames();
+        proto->set_selector(static_cast<uint32_t>(i));
+        proto->set_series(frame.Take());
         ++frames;
-        if (!writer->Write(response)) was_cancelled = true;
+        if (!stream->Write(response)) was_cancelled = true;
+        response.Clear();
         return grpc::Status::OK;
       };
       storage::SeriesSet& set = *result->sets[i];
@@ -115,6 +166,7 @@ struct FakeStorageServer::Rep : v1::Storage::Service {
       if (!set.status().ok()) return rpc::ToGrpc(set.status());
       if (grpc::Status status = flush(); !status.ok()) return status;
     }
+    if (response.has_header()) stream->Write(response);
     return grpc::Status::OK;
   }
 
@@ -148,32 +200,27 @@ struct FakeStorageServer::Rep : v1::Storage::Service {
     frame->Chunks(chunks, {});
   }
 
-  grpc::Status Labels(grpc::ServerContext*, const v1::LabelsRequest* request,
-                      grpc::ServerWriter<v1::LabelsResponse>* writer) override {
-    ++label_calls;
-    if (grpc::Status status = Check(); !status.ok()) return status;
-    v1::LabelsResponse response;
+  grpc::Status Labels(const v1::LabelsRequest& request, Stream* stream, v1::ReadResponse* last) {
     MutexLock lock(&mu);
-    if (request->reference_space() != space) {
+    if (request.reference_space() != space) {
       return {grpc::StatusCode::FAILED_PRECONDITION, "another reference space"};
     }
     uint64_t id = 0;
-    for (const int64_t delta : request->id_deltas()) {
+    for (const int64_t delta : request.id_deltas()) {
       id += static_cast<uint64_t>(delta);
       ++labels_asked;
       const narthex::Labels& labels = labels_by_id[id];
-      std::string* out = response.mutable_labels();
+      std::string* out = last->mutable_labels();
       AppendUvarint(out, labels.size());
       for (const LabelView label : labels) {
         AppendLengthPrefixed(out, label.name);
         AppendLengthPrefixed(out, label.value);
       }
       if (out->size() > frame_bytes) {
-        writer->Write(response);
-        response.Clear();
+        stream->Write(*last);
+        last->Clear();
       }
     }
-    writer->Write(response);
     return grpc::Status::OK;
   }
 
@@ -184,24 +231,6 @@ struct FakeStorageServer::Rep : v1::Storage::Service {
       sets.push_back(rpc::FromProto(set.matchers()).value());
     }
     return sets;
-  }
-
-  grpc::Status LabelNames(grpc::ServerContext*, const v1::LabelNamesRequest* request,
-                          v1::LabelNamesResponse* response) override {
-    if (grpc::Status status = Check(); !status.ok()) return status;
-    const auto names = memory.LabelNames(Sets(request->matcher_sets()), request->min_time_ms(),
-                                         request->max_time_ms());
-    for (const std::string& name : *names) response->add_names(name);
-    return grpc::Status::OK;
-  }
-
-  grpc::Status LabelValues(grpc::ServerContext*, const v1::LabelValuesRequest* request,
-                           v1::LabelValuesResponse* response) override {
-    if (grpc::Status status = Check(); !status.ok()) return status;
-    const auto values = memory.LabelValues(request->name(), Sets(request->matcher_sets()),
-                                           request->min_time_ms(), request->max_time_ms());
-    for (const std::string& value : *values) response->add_values(value);
-    return grpc::Status::OK;
   }
 
   grpc::Status Reload(grpc::ServerContext*, const v1::ReloadRequest*,
@@ -215,6 +244,8 @@ struct FakeStorageServer::Rep : v1::Storage::Service {
   size_t frame_bytes = 0;
   std::unique_ptr<rpc::Server> server;
 
+  std::atomic<int> streams{0};
+  std::atomic<bool> break_streams{false};
   std::atomic<int> selects{0};
   std::atomic<int> label_calls{0};
   std::atomic<int> labels_asked{0};
@@ -230,6 +261,7 @@ struct FakeStorageServer::Rep : v1::Storage::Service {
   int frames_before_failure ABSL_GUARDED_BY(mu) = -1;
   absl::Duration delay ABSL_GUARDED_BY(mu);
   absl::Status reload_result ABSL_GUARDED_BY(mu);
+  narthex::Labels external_labels ABSL_GUARDED_BY(mu);
 };
 
 FakeStorageServer::FakeStorageServer(size_t frame_bytes, int port) : rep_(new Rep) {
@@ -276,6 +308,14 @@ void FakeStorageServer::SetReloadResult(absl::Status status) {
   rep_->reload_result = std::move(status);
 }
 
+void FakeStorageServer::SetExternalLabels(Labels labels) {
+  MutexLock lock(&rep_->mu);
+  rep_->external_labels = std::move(labels);
+}
+
+void FakeStorageServer::BreakStreams(bool broken) { rep_->break_streams = broken; }
+
+int FakeStorageServer::streams() const { return rep_->streams; }
 int FakeStorageServer::selects() const { return rep_->selects; }
 int FakeStorageServer::label_calls() const { return rep_->label_calls; }
 int FakeStorageServer::labels_asked() const { return rep_->labels_asked; }

@@ -31,14 +31,18 @@ class FakeStorageServer {
   void Fail(absl::Status status);
   // Select ends with this after `frames` frames.
   void FailAfter(int frames, absl::Status status);
-  // Select waits before it sends each frame.
+  // Every question waits before it is answered, and a Select before each frame.
   void Delay(absl::Duration delay);
   // As after the loss of a log: ids start anew in another space.
   void NewReferenceSpace();
   void SetReloadResult(absl::Status status);
+  void SetExternalLabels(Labels labels);
+  // Streams end with an error in place of the end of an answer.
+  void BreakStreams(bool broken);
 
-  int selects() const;       // Calls of Select.
-  int label_calls() const;   // Calls of Labels.
+  int streams() const;       // That were opened.
+  int selects() const;       // Questions of that kind.
+  int label_calls() const;   // Likewise of Labels.
   int labels_asked() const;  // Ids in them.
   int reloads() const;
   bool cancelled() const;  // A Select was cancelled by its caller.

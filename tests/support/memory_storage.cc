@@ -146,6 +146,7 @@ class MemoryStorage::MemoryAppender : public storage::Appender {
     NARTHEX_CHECK(!finished_);
     finished_ = true;
     MutexLock lock(&storage_->mu_);
+    Timestamp oldest = kMaxTimestamp;
     for (const auto& [labels, samples] : pending_) {
       auto& stored = storage_->series_[labels];
       for (const auto& [timestamp, value] : samples) {
@@ -155,11 +156,13 @@ class MemoryStorage::MemoryAppender : public storage::Appender {
         const Refusal refusal = Check(newest, timestamp, value);
         if (refusal == Refusal::kNone) {
           stored[timestamp] = value;
+          oldest = std::min(oldest, timestamp);
         } else {
           ++storage_->refused_[static_cast<size_t>(refusal)];
         }
       }
     }
+    if (oldest != kMaxTimestamp) storage_->changes_.push_back(oldest);
     return absl::OkStatus();
   }
 
@@ -216,6 +219,7 @@ absl::StatusOr<storage::SelectResult> MemoryStorage::Select(
   storage::SelectResult result;
   Budget budget(options, clock_);
   MutexLock lock(&mu_);
+  result.changes = ChangesLocked(options.known_revision);
   for (const storage::Selector& selector : selectors) {
     const SelectHints& hints = selector.hints;
     auto set = std::make_unique<CopiedSeriesSet>();
@@ -232,6 +236,24 @@ absl::StatusOr<storage::SelectResult> MemoryStorage::Select(
     result.sets.push_back(std::move(set));
   }
   return result;
+}
+
+absl::StatusOr<storage::DataChanges> MemoryStorage::Changes(std::string_view known_revision) {
+  MutexLock lock(&mu_);
+  return ChangesLocked(known_revision);
+}
+
+storage::DataChanges MemoryStorage::ChangesLocked(std::string_view known_revision) const {
+  storage::DataChanges changes;
+  changes.revision = StrCat(changes_.size());
+  for (size_t known = 0; known <= changes_.size(); ++known) {
+    if (StrCat(known) != known_revision) continue;
+    changes.oldest_change = kMaxTimestamp;
+    for (size_t i = known; i < changes_.size(); ++i) {
+      changes.oldest_change = std::min(changes.oldest_change, changes_[i]);
+    }
+  }
+  return changes;
 }
 
 absl::StatusOr<std::vector<std::string>> MemoryStorage::LabelNames(

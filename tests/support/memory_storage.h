@@ -34,6 +34,7 @@ class MemoryStorage : public storage::Querier {
 
   absl::StatusOr<storage::SelectResult> Select(std::span<const storage::Selector> selectors,
                                                const storage::SelectOptions& options) override;
+  absl::StatusOr<storage::DataChanges> Changes(std::string_view known_revision) override;
   absl::StatusOr<std::vector<std::string>> LabelNames(
       std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,
       Timestamp max_time) override;
@@ -59,8 +60,13 @@ class MemoryStorage : public storage::Querier {
   // Whether the same sample is there already, which is accepted and changes nothing.
   static bool Repeats(const std::map<Timestamp, double>& stored, Timestamp timestamp, double value);
 
+  storage::DataChanges ChangesLocked(std::string_view known_revision) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   Clock* const clock_;
   mutable Mutex mu_;
+  // The oldest sample of each transaction; their count is the revision.
+  std::vector<Timestamp> changes_ ABSL_GUARDED_BY(mu_);
   SeriesMap series_ ABSL_GUARDED_BY(mu_);
   std::array<uint64_t, storage::kRefusalCount> refused_ ABSL_GUARDED_BY(mu_) = {};
 };

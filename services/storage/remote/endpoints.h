@@ -59,6 +59,8 @@ class Endpoints {
   rpc::IngestAnswer Ingest(const rpc::IngestCall& call);
   // Takes what the file says of them: global.external_labels, and otlp.
   void Apply(const config::PrometheusConfig& config);
+  // Of the configuration that was applied last.
+  Labels external_labels() const { return applied()->external_labels; }
 
  private:
   // What a request reads of the configuration, as a whole.

@@ -113,12 +113,14 @@ absl::StatusOr<BlockStore::Changes> BlockStore::Reload(const RetentionLimits& li
     judged_names.push_back(name);
   }
   const RetentionVerdict verdict = JudgeRetention(judged, other_bytes, limits);
-  for (const size_t place : verdict.too_old) {
-    if (gone.insert(judged_names[place]).second) ++changes.too_old;
-  }
-  for (const size_t place : verdict.too_much) {
-    if (gone.insert(judged_names[place]).second) ++changes.too_much;
-  }
+  const auto drop = [&](size_t place, auto* count) {
+    if (!gone.insert(judged_names[place]).second) return;
+    ++*count;
+    const BlockMeta& meta = found[judged_names[place]].block->meta();
+    changes.oldest_change = std::min(changes.oldest_change, meta.min_time);
+  };
+  for (const size_t place : verdict.too_old) drop(place, &changes.too_old);
+  for (const size_t place : verdict.too_much) drop(place, &changes.too_much);
   BlockList list;
   for (auto& [name, candidate] : found) {
     if (gone.count(name) == 0) list.push_back(std::move(candidate.block));

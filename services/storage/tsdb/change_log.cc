@@ -1,8 +1,21 @@
 #include "services/storage/tsdb/change_log.h"
 
 #include <algorithm>
+#include <random>
+
+#include "lib/base/coding.h"
 
 namespace narthex::tsdb {
+namespace {
+
+uint64_t RandomNumber() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+}  // namespace
+
+ChangeLog::ChangeLog() : run_(RandomNumber()) {}
 
 void ChangeLog::Add(Timestamp oldest, Timestamp now) {
   MutexLock lock(&mu_);
@@ -26,6 +39,24 @@ uint64_t ChangeLog::revision() const {
 
 Timestamp ChangeLog::OldestSince(uint64_t revision) const {
   MutexLock lock(&mu_);
+  return OldestSinceLocked(revision);
+}
+
+storage::DataChanges ChangeLog::Since(std::string_view known_revision) const {
+  MutexLock lock(&mu_);
+  storage::DataChanges changes;
+  AppendLittle(&changes.revision, run_);
+  AppendLittle(&changes.revision, revision_);
+  ByteReader reader(known_revision);
+  uint64_t run = 0;
+  uint64_t revision = 0;
+  if (reader.ReadLittle(&run) && reader.ReadLittle(&revision) && reader.done() && run == run_) {
+    changes.oldest_change = OldestSinceLocked(revision);
+  }
+  return changes;
+}
+
+Timestamp ChangeLog::OldestSinceLocked(uint64_t revision) const {
   if (revision < known_ || revision > revision_) return kMinTimestamp;
   Timestamp oldest = kMaxTimestamp;
   for (auto span = spans_.rbegin(); span != spans_.rend() && span->last_revision > revision;

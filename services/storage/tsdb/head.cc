@@ -15,8 +15,6 @@ Head::Head(const HeadOptions& options, Clock* clock)
       table_(options.chunks, &chunk_files_),
       index_(&table_),
       ooo_(options.ooo, &table_, &index_, &deletions_, &chunk_files_),
-      // Microseconds grow faster than batches come, so revisions of a later run are above these.
-      changes_(static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(clock->Now())))),
       exemplars_(options.exemplars_max),
       limits_(options.limits) {}
 

@@ -111,14 +111,21 @@ class DbQuerier::Set : public storage::SeriesSet {
 absl::StatusOr<storage::SelectResult> DbQuerier::Select(
     std::span<const storage::Selector> selectors, const storage::SelectOptions& options) {
   NARTHEX_RETURN_IF_ERROR(db_->CheckReadable());
-  const auto selection = std::make_shared<Selection>(db_, options, clock_);
   storage::SelectResult result;
+  // Before the moment that is read.
+  NARTHEX_ASSIGN_OR_RETURN(result.changes, Changes(options.known_revision));
+  const auto selection = std::make_shared<Selection>(db_, options, clock_);
   for (const storage::Selector& selector : selectors) {
     NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<SeriesCursor> cursor,
                              selection->reader.Select(selector, options.sorted));
     result.sets.push_back(std::make_unique<Set>(selection, selector, std::move(cursor)));
   }
   return result;
+}
+
+absl::StatusOr<storage::DataChanges> DbQuerier::Changes(std::string_view known_revision) {
+  if (!db_->ready()) return storage::DataChanges();
+  return db_->head().changes().Since(known_revision);
 }
 
 absl::StatusOr<std::vector<std::string>> DbQuerier::LabelNames(

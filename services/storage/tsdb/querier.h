@@ -47,6 +47,7 @@ class DbQuerier : public storage::Querier {
 
   absl::StatusOr<storage::SelectResult> Select(std::span<const storage::Selector> selectors,
                                                const storage::SelectOptions& options) override;
+  absl::StatusOr<storage::DataChanges> Changes(std::string_view known_revision) override;
   absl::StatusOr<std::vector<std::string>> LabelNames(
       std::span<const std::vector<Matcher>> matcher_sets, Timestamp min_time,
       Timestamp max_time) override;

@@ -223,23 +223,15 @@ TEST_CASE("A query that is cancelled or too late ends the call at the node") {
     std::atomic<int> polls{0};
     SelectOptions options;
     options.cancelled = [&] { return ++polls > 2; };
-    auto result = querier->Select(selectors, options);
-    if (result.ok()) {
-      CHECK_FALSE(result->sets[0]->Next());
-      CHECK(absl::IsCancelled(result->sets[0]->status()));
-    } else {
-      CHECK(absl::IsCancelled(result.status()));
-    }
+    CHECK(absl::IsCancelled(querier->Select(selectors, options).status()));
   }
   SECTION("deadline") {
     SelectOptions options;
     options.deadline = RealClock()->Now() + absl::Milliseconds(200);
-    auto result = querier->Select(selectors, options);
-    REQUIRE(result.ok());
-    CHECK_FALSE(result->sets[0]->Next());
-    CHECK(absl::IsDeadlineExceeded(result->sets[0]->status()));
+    CHECK(absl::IsDeadlineExceeded(querier->Select(selectors, options).status()));
   }
-  SECTION("dropped") {
+  SECTION("dropped in the middle") {
+    server.Delay(absl::Milliseconds(300));
     auto result = querier->Select(selectors, SelectOptions());
     REQUIRE(result.ok());
   }
@@ -251,6 +243,84 @@ TEST_CASE("A query that is cancelled or too late ends the call at the node") {
     RealClock()->WaitUntil(&mu, &cv, RealClock()->Now() + absl::Milliseconds(10));
   }
   CHECK(server.cancelled());
+}
+
+TEST_CASE("One stream carries one question after another, and several at a time have their own") {
+  FakeStorageServer server(/*frame_bytes=*/100);
+  Fill(&server.memory(), "a", 20, 20);
+  const auto querier = Connect(server);
+  const std::vector<Selector> selectors = {Range("a", 0, 99'000)};
+  for (int i = 0; i < 5; ++i) {
+    auto result = querier->Select(selectors, SelectOptions());
+    REQUIRE(result.ok());
+    CHECK(ReadAll(result->sets[0].get()).size() == 20);
+    REQUIRE(querier->LabelNames({}, 0, 99'000).ok());
+    REQUIRE(querier->Changes("").ok());
+  }
+  // The second is of the labels that were asked for in the middle of the first answer.
+  CHECK(server.streams() == 2);
+  {
+    auto one = querier->Select(selectors, SelectOptions());
+    auto two = querier->Select(selectors, SelectOptions());
+    auto three = querier->Select(selectors, SelectOptions());
+    CHECK(ReadAll(three->sets[0].get()) == ReadAll(one->sets[0].get()));
+    CHECK(server.streams() == 3);
+    // What is not read to its end is not used again.
+  }
+  server.Fail(absl::ResourceExhaustedError("too much"));
+  CHECK(absl::IsResourceExhausted(querier->Select(selectors, SelectOptions()).status()));
+  server.Fail(absl::OkStatus());
+  CHECK(querier->Select(selectors, SelectOptions()).ok());
+  CHECK(server.streams() <= 4);
+}
+
+TEST_CASE("A stream that broke while nobody asked is replaced without a word") {
+  auto server = std::make_unique<FakeStorageServer>();
+  const int port = server->port();
+  Fill(&server->memory(), "a", 2, 2);
+  const auto querier = Connect(*server);
+  REQUIRE(querier->LabelNames({}, 0, 99'000).ok());
+  server = nullptr;
+  server = std::make_unique<FakeStorageServer>(size_t{1} << 20, port);
+  Fill(&server->memory(), "a", 2, 2);
+  CHECK(querier->LabelNames({}, 0, 99'000).ok());
+  CHECK(server->streams() == 1);
+}
+
+TEST_CASE("A stream that breaks in the middle of an answer is an error") {
+  FakeStorageServer server(/*frame_bytes=*/100);
+  Fill(&server.memory(), "a", 20, 20);
+  const auto querier = Connect(server);
+  server.BreakStreams(true);
+  auto result = querier->Select(std::vector<Selector>{Range("a", 0, 99'000)}, SelectOptions());
+  REQUIRE(result.ok());
+  while (result->sets[0]->Next()) {
+  }
+  CHECK(absl::IsUnavailable(result->sets[0]->status()));
+}
+
+TEST_CASE("A node that says nothing is given up") {
+  FakeStorageServer server;
+  Fill(&server.memory(), "a", 1, 1);
+  RemoteQuerierOptions options;
+  options.silence_max = absl::Milliseconds(100);
+  const auto querier = Connect(server, options);
+  const std::vector<Selector> selectors = {Range("a", 0, 99'000)};
+  server.Delay(absl::Seconds(20));
+  CHECK(absl::IsDeadlineExceeded(querier->Select(selectors, SelectOptions()).status()));
+  CHECK(absl::IsDeadlineExceeded(querier->LabelNames({}, 0, 1).status()));
+  server.Delay(absl::ZeroDuration());
+  CHECK(querier->Select(selectors, SelectOptions()).ok());
+}
+
+TEST_CASE("The node's external labels are those of its last answer") {
+  FakeStorageServer server;
+  const auto querier = Connect(server);
+  server.SetExternalLabels(Labels{{"cluster", "eu"}});
+  CHECK(querier->ExternalLabels().value() == Labels{{"cluster", "eu"}});
+  server.SetExternalLabels(Labels{{"cluster", "us"}});
+  REQUIRE(querier->Select(std::vector<Selector>{Range("a", 0, 1)}, SelectOptions()).ok());
+  CHECK(querier->ExternalLabels().value() == Labels{{"cluster", "us"}});
 }
 
 TEST_CASE("Reload reaches the node and answers its reason") {

@@ -146,66 +146,71 @@ TEST_CASE("Labels of ids that are gone or of another space") {
   fixture.Start();
   Fill(&fixture, 2, 1);
   const auto stub = v1::Storage::NewStub(rpc::MakeChannel(fixture.endpoint()));
-  v1::LabelsRequest request;
+  v1::ReadRequest question;
+  v1::LabelsRequest& request = *question.mutable_labels();
   request.set_reference_space(fixture.app->db().head().reference_space());
   request.add_id_deltas(1);
   request.add_id_deltas(1000);
   request.add_id_deltas(-999);
-  {
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    const auto reader = stub->Labels(&context, request);
-    v1::LabelsResponse response;
-    std::string labels;
-    while (reader->Read(&response)) labels += response.labels();
-    CHECK(reader->Finish().ok());
-    CHECK(labels == std::string("\x03\x08__name__\x04"
-                                "even\x01i\x01"
-                                "0\x03mod\x01"
-                                "0\x00"
-                                "\x03\x08__name__\x03odd\x01i\x01"
-                                "1\x03mod\x01"
-                                "1",
-                                50));
-  }
-  request.set_reference_space("0123456789abcdef");
   grpc::ClientContext context;
-  const auto reader = stub->Labels(&context, request);
-  v1::LabelsResponse response;
-  CHECK(!reader->Read(&response));
-  CHECK(reader->Finish().error_code() == grpc::FAILED_PRECONDITION);
+  context.set_wait_for_ready(true);
+  const auto stream = stub->Read(&context);
+  v1::ReadResponse response;
+  REQUIRE(stream->Write(question));
+  REQUIRE(stream->Read(&response));
+  CHECK(response.labels() == std::string("\x03\x08__name__\x04"
+                                         "even\x01i\x01"
+                                         "0\x03mod\x01"
+                                         "0\x00"
+                                         "\x03\x08__name__\x03odd\x01i\x01"
+                                         "1\x03mod\x01"
+                                         "1",
+                                         50));
+  REQUIRE(response.has_end());
+  CHECK(response.end().code() == 0);
+  // The stream takes one question after another, whatever becomes of them.
+  request.set_reference_space("0123456789abcdef");
+  REQUIRE(stream->Write(question));
+  REQUIRE(stream->Read(&response));
+  CHECK(response.end().code() == grpc::FAILED_PRECONDITION);
+  REQUIRE(stream->Write(v1::ReadRequest()));
+  REQUIRE(stream->Read(&response));
+  CHECK(response.end().code() == grpc::UNIMPLEMENTED);
+  stream->WritesDone();
+  CHECK(!stream->Read(&response));
+  CHECK(stream->Finish().ok());
 }
 
-TEST_CASE("The header names space, revision and the oldest change") {
+TEST_CASE("A selection names the revision and the oldest change") {
   AppFixture fixture;
   fixture.Start();
   Fill(&fixture, 1, 1);
-  const auto stub = v1::Storage::NewStub(rpc::MakeChannel(fixture.endpoint()));
-  const auto header = [&](uint64_t known) {
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    v1::SelectRequest request;
-    request.set_known_revision(known);
-    const auto reader = stub->Select(&context, request);
-    v1::SelectResponse response;
-    REQUIRE(reader->Read(&response));
-    const v1::SelectHeader result = response.header();
-    CHECK(!reader->Read(&response));
-    CHECK(reader->Finish().ok());
-    return result;
+  const auto querier = fixture.Querier();
+  const std::vector<storage::Selector> none_selected(1);
+  const auto changes = [&](const std::string& known) {
+    storage::SelectOptions options;
+    options.known_revision = known;
+    const auto result = querier->Select(none_selected, options);
+    REQUIRE(result.ok());
+    // Both ways say the same.
+    const storage::DataChanges asked = querier->Changes(known).value();
+    CHECK(asked.revision == result->changes.revision);
+    CHECK(asked.oldest_change == result->changes.oldest_change);
+    return asked;
   };
-  const v1::SelectHeader first = header(0);
-  CHECK(first.reference_space() == fixture.app->db().head().reference_space());
-  CHECK(first.oldest_change_ms() == kMinTimestamp);
-  CHECK(header(first.revision()).oldest_change_ms() == kMaxTimestamp);
+  const storage::DataChanges first = changes("");
+  CHECK(!first.revision.empty());
+  CHECK(first.oldest_change == kMinTimestamp);
+  CHECK(changes(first.revision).oldest_change == kMaxTimestamp);
+  CHECK(changes("unknown").oldest_change == kMinTimestamp);
   tsdb::DbAppender appender(&fixture.app->db().head());
   appender.Append(Labels{{"a", "b"}}, kStart + 5, 1);
   REQUIRE(appender.Commit().ok());
-  const v1::SelectHeader second = header(first.revision());
-  CHECK(second.revision() > first.revision());
+  const storage::DataChanges second = changes(first.revision);
+  CHECK(second.revision != first.revision);
   // Changes of one second share a bound.
-  CHECK(second.oldest_change_ms() <= kStart + 5);
-  CHECK(second.oldest_change_ms() >= kStart);
+  CHECK(second.oldest_change <= kStart + 5);
+  CHECK(second.oldest_change >= kStart);
 }
 
 TEST_CASE("A folder that another process has locked is one clear error") {

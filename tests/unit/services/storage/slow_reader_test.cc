@@ -27,9 +27,9 @@ void FillNoisy(AppFixture* fixture) {
   }
 }
 
-v1::SelectRequest All() {
-  v1::SelectRequest request;
-  request.add_selectors()->set_max_time_ms(kMaxTimestamp / 2);
+v1::ReadRequest All() {
+  v1::ReadRequest request;
+  request.mutable_select()->add_selectors()->set_max_time_ms(kMaxTimestamp / 2);
   return request;
 }
 
@@ -39,19 +39,21 @@ class RawSelect {
   explicit RawSelect(const std::string& endpoint)
       : stub_(v1::Storage::NewStub(rpc::MakeChannel(endpoint))) {
     context_.set_wait_for_ready(true);
-    reader_ = stub_->Select(&context_, All());
+    stream_ = stub_->Read(&context_);
+    stream_->Write(All());
+    stream_->WritesDone();
   }
   bool Read() {
-    v1::SelectResponse response;
-    return reader_->Read(&response);
+    v1::ReadResponse response;
+    return stream_->Read(&response);
   }
   void Cancel() { context_.TryCancel(); }
-  grpc::Status Finish() { return reader_->Finish(); }
+  grpc::Status Finish() { return stream_->Finish(); }
 
  private:
   const std::unique_ptr<v1::Storage::Stub> stub_;
   grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<v1::SelectResponse>> reader_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::ReadRequest, v1::ReadResponse>> stream_;
 };
 
 double Answered(const AppFixture& fixture) {

@@ -341,28 +341,5 @@ TEST_CASE("The newest sample within a range is found wherever it lies") {
   }
 }
 
-TEST_CASE("Changes are remembered by revision") {
-  DbFixture db;
-  db.Open();
-  const ChangeLog& changes = db.db->head().changes();
-  const uint64_t start = changes.revision();
-  CHECK(changes.OldestSince(start) == kMaxTimestamp);
-  db.Append(kUp, kStart, 1);
-  const uint64_t first = changes.revision();
-  CHECK(first > start);
-  CHECK(changes.OldestSince(start) == kStart);
-  db.clock.Advance(absl::Seconds(2));
-  db.Append(kUp, kStart + 10, 1);
-  CHECK(changes.OldestSince(first) == kStart + 10);
-  CHECK(changes.OldestSince(start) == kStart);
-  CHECK(changes.OldestSince(start - 1) == kMinTimestamp);
-  CHECK(changes.OldestSince(changes.revision() + 1) == kMinTimestamp);
-  for (int i = 0; i < 4000; ++i) {
-    db.clock.Advance(absl::Seconds(2));
-    db.Append(kUp, kStart + 100 + i, 1);
-  }
-  CHECK(changes.OldestSince(first) == kMinTimestamp);
-}
-
 }  // namespace
 }  // namespace narthex::tsdb
