@@ -231,7 +231,8 @@ def start_on_a_full_disk():
         wait_for("a block and what is behind it", lambda: blocks_of(stack.path("storage")) and writer.next > 500)
         writer.stop.set()
         writer.thread.join()
-        stack.kill("storage", signal.SIGKILL)
+        # A clean stop: after another the start would make room by what it takes away.
+        stack.kill("storage", signal.SIGTERM)
         disk.fill()
         segments = sorted(os.listdir(os.path.join(stack.path("storage"), "wal")))
         for _ in range(2):

@@ -378,9 +378,9 @@ def spool_before_a_clean_stop():
             for at in range(first, last, 100 * STEP):
                 times = range(at, min(last, at + 100 * STEP), STEP)
                 want[name] += times
-                status, text = remote.write(stack.url("storage"),
-                                            *[remote.series({"__name__": name, "i": str(i)}, *[remote.sample(t, i + t % 1000) for t in times]) for i in range(5)])
-                assert status in (200, 204), f"{status} {text[:300]}"
+                body = [remote.series({"__name__": name, "i": str(i)}, *[remote.sample(t, i + t % 1000) for t in times]) for i in range(5)]
+                # 503 while a block is cut.
+                wait_for(f"a write at {at}", lambda b=body: remote.write(stack.url("storage"), *b)[0] in (200, 204), 30)
 
         write("swap_now", start, end)
         path = stack.path("storage")
