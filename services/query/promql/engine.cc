@@ -120,6 +120,9 @@ Engine::Engine(EngineOptions options, Clock* clock, metrics::Registry* registry)
     : options_(std::move(options)),
       clock_(clock),
       metrics_(std::make_unique<Metrics>(registry)),
+      read_ahead_(options_.read_ahead_threads > 0
+                      ? std::make_unique<ReadAheadPool>(options_.read_ahead_threads)
+                      : nullptr),
       subquery_step_default_(options_.subquery_step_default) {
   metrics_->concurrency_max->Set(options_.concurrency_max);
 }
@@ -297,6 +300,7 @@ absl::Status Prepare(storage::Querier* querier, const Expr& expr, const Grid& gr
   context->Release(grid.count, grid.count * sizeof(double));
   NARTHEX_RETURN_IF_ERROR(context->status());
   Planner planner(context);
+  planner.FindRepeats(expr);
   switch (TypeOf(expr)) {
     case ValueType::kScalar:
       operators->scalar = planner.PlanScalar(expr, grid);
@@ -402,6 +406,7 @@ EvalContext::Options Engine::ContextOptions(const Bounds& bounds, size_t steps,
                                                                    : options_.lookback_delta);
   options.samples_max = options_.samples_max;
   options.memory_max = options_.memory_max;
+  options.read_ahead = read_ahead_.get();
   if (options_.per_step_stats && query_options.step_stats) options.counted_steps = steps;
   options.delayed_name_removal = options_.delayed_name_removal;
   options.type_and_unit_labels = options_.type_and_unit_labels;

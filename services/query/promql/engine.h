@@ -36,6 +36,8 @@ struct EngineOptions {
   bool delayed_name_removal = false;
   bool type_and_unit_labels = false;
   bool per_step_stats = false;  // QueryOptions::step_stats is heard.
+  // Threads that read and decode for queries that are long, beside the thread of each query.
+  int read_ahead_threads = 0;
   // Where the running queries are written down; may be null. Must outlive the engine.
   ActiveQueries* active_queries = nullptr;
   Logger logger;
@@ -44,7 +46,8 @@ struct EngineOptions {
 struct QueryOptions {
   absl::Duration lookback_delta = absl::ZeroDuration();  // Zero: the engine's.
   absl::Duration timeout = absl::InfiniteDuration();     // Only lowers the engine's.
-  // Polled while the query waits and runs; true ends it with Cancelled. May be empty.
+  // Polled while the query waits and runs, by several threads if the engine reads ahead; true ends
+  // it with Cancelled. May be empty.
   std::function<bool()> cancelled;
   uint64_t series_max = 0;  // Handed to Select; 0 is no limit.
   // Counts the samples of each step (stats=all), if EngineOptions::per_step_stats is on.
@@ -119,6 +122,7 @@ class Engine {
   const EngineOptions options_;
   Clock* const clock_;
   const std::unique_ptr<Metrics> metrics_;
+  const std::unique_ptr<ReadAheadPool> read_ahead_;  // Null without threads.
 
   Mutex mu_;
   CondVar place_free_;

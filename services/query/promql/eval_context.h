@@ -15,6 +15,7 @@
 #include "lib/storage/storage.h"
 #include "services/query/promql/annotations.h"
 #include "services/query/promql/operator.h"
+#include "services/query/promql/read_ahead.h"
 #include "services/query/promql/value.h"
 
 namespace narthex::promql {
@@ -32,8 +33,9 @@ class EvalContext {
     int64_t lookback_ms = 0;
     int64_t subquery_step_ms = 0;
     uint64_t samples_max = 0;
-    uint64_t memory_max = 0;   // Bytes; 0 is no limit.
-    size_t counted_steps = 0;  // Of samples_per_step; 0 when they are not counted.
+    uint64_t memory_max = 0;              // Bytes; 0 is no limit.
+    ReadAheadPool* read_ahead = nullptr;  // Null: everything is read on the query's thread.
+    size_t counted_steps = 0;             // Of samples_per_step; 0 when they are not counted.
     bool delayed_name_removal = false;
     bool type_and_unit_labels = false;
     absl::Time deadline = absl::InfiniteFuture();
@@ -103,6 +105,15 @@ class EvalContext {
     return std::move(sets_[selector]);
   }
 
+  // Hands a set to a thread that reads ahead. Null when there is none; `*set` is as before then.
+  std::unique_ptr<ReadAhead> StartReadAhead(std::unique_ptr<storage::SeriesSet>* set) {
+    if (options_.read_ahead == nullptr) return nullptr;
+    if (sets_mutex_ == nullptr) sets_mutex_ = std::make_shared<Mutex>();
+    return ReadAhead::Start(options_.read_ahead, sets_mutex_, set);
+  }
+  // Held around every use of a set; null as long as no other thread reads one.
+  Mutex* sets_mutex() const { return sets_mutex_.get(); }
+
  private:
   static constexpr size_t kWorkBetweenLooks = 16384;
 
@@ -117,6 +128,7 @@ class EvalContext {
   uint64_t held_samples_ = 0;
   uint64_t held_bytes_ = 0;
   std::vector<std::unique_ptr<storage::SeriesSet>> sets_;
+  std::shared_ptr<Mutex> sets_mutex_;
 };
 
 // What one operator keeps in memory; given back when it is destroyed.

@@ -144,13 +144,29 @@ void StddevOverTime(const WindowInput& input, std::span<double> out) {
              [](size_t, std::span<const double> values) { return std::sqrt(Variance(values)); });
 }
 
+// Whether the next window shares most of its samples with this one.
+bool SlidesSlowly(const WindowInput& input, size_t step) {
+  if (step + 1 >= input.windows.size()) return false;
+  const Window& here = input.windows[step];
+  const Window& next = input.windows[step + 1];
+  return (next.begin - here.begin + next.end - here.end) * 8 <= here.size();
+}
+
 void QuantileOverTime(const WindowInput& input, std::span<double> out) {
-  std::vector<double> sorted;
-  EachWindow(input, out, [&](size_t step, std::span<const double> values) {
-    sorted.assign(values.begin(), values.end());
+  std::vector<double> values;
+  SlidingOrder order;
+  bool ordered = false;
+  EachWindow(input, out, [&](size_t step, std::span<const double> window_values) {
+    const Window& window = input.windows[step];
     const double rank = input.params[0][step];
     WarnOfQuantile(rank, input.position, &input.context->annotations());
-    return Quantile(rank, &sorted);
+    if (ordered || SlidesSlowly(input, step)) {
+      const std::span<const double> sorted = order.Move(input.values, window.begin, window.end);
+      ordered = SlidesSlowly(input, step);
+      return QuantileOfSorted(rank, sorted);
+    }
+    values.assign(window_values.begin(), window_values.end());
+    return Quantile(rank, &values);
   });
 }
 

@@ -9,21 +9,32 @@ namespace {
 
 double Seconds(int64_t ms) { return static_cast<double>(ms) / 1000; }
 
-// The indexes i at which a counter was reset: values[i] < values[i - 1]. There are few, so each
-// window adds up its own.
-std::vector<size_t> FindResets(std::span<const double> values) {
-  std::vector<size_t> resets;
-  for (size_t i = 1; i < values.size(); ++i) {
-    if (values[i] < values[i - 1]) resets.push_back(i);
+// Whether a counter was reset among `count` values after the first.
+bool HasReset(const double* values, size_t count) {
+  // Without branches within a run: resets are rare.
+  constexpr size_t kRun = 32;
+  size_t i = 1;
+  for (; i + kRun <= count; i += kRun) {
+    bool reset = false;
+    for (size_t k = i; k < i + kRun; ++k) reset |= values[k] < values[k - 1];
+    if (reset) return true;
   }
-  return resets;
+  for (; i < count; ++i) {
+    if (values[i] < values[i - 1]) return true;
+  }
+  return false;
 }
 
-// Sums up what was lost by the resets inside sliding windows.
+// Sums up what was lost by the resets of a counter inside sliding windows. There are few, so each
+// window adds up its own.
 class ResetCorrection {
  public:
-  explicit ResetCorrection(std::span<const double> values)
-      : values_(values), resets_(FindResets(values)) {}
+  explicit ResetCorrection(std::span<const double> values) : values_(values) {
+    if (!HasReset(values.data(), values.size())) return;
+    for (size_t i = 1; i < values.size(); ++i) {
+      if (values[i] < values[i - 1]) resets_.push_back(i);
+    }
+  }
 
   // REQUIRES: windows come in order.
   double AddTo(double result, const Window& window) {
@@ -36,45 +47,78 @@ class ResetCorrection {
 
  private:
   const std::span<const double> values_;
-  const std::vector<size_t> resets_;
+  std::vector<size_t> resets_;  // The indexes i with values[i] < values[i - 1].
   size_t first_ = 0;
 };
 
-// How much the change between the first and the last sample is stretched to cover the whole window:
-// to its borders, but at most half a sample interval where a border is far, and never below zero
-// for a counter.
-double ExtrapolationFactor(const WindowInput& input, size_t step, double change, bool counter) {
-  const Window& window = input.windows[step];
-  const Timestamp first = input.timestamps[window.begin];
-  const Timestamp last = input.timestamps[window.end - 1];
-  const Timestamp range_end = input.spec->End(step);
-  double to_start = Seconds(first - (range_end - input.spec->range_ms));
-  double to_end = Seconds(range_end - last);
-  const double sampled = Seconds(last - first);
-  const double average = sampled / static_cast<double>(window.size() - 1);
-  const double threshold = average * 1.1;
-  if (to_start >= threshold) to_start = average / 2;
-  if (counter && change > 0 && input.values[window.begin] >= 0) {
-    const double to_zero = sampled * (input.values[window.begin] / change);
-    if (to_zero < to_start) to_start = to_zero;
+// What extrapolation needs of some windows, as columns: the arithmetic, which is mostly divisions,
+// then works on several windows at once. Times are in milliseconds.
+struct Extrapolation {
+  static constexpr size_t kSize = 32;
+  double to_start[kSize];  // From the start of the window to its first sample.
+  double to_end[kSize];
+  double sampled[kSize];  // From the first sample to the last.
+  double gaps[kSize];     // Between that many samples.
+  double first[kSize];
+  double change[kSize];
+  double result[kSize];
+  size_t step[kSize];
+};
+
+// Stretches the change between the first and the last sample to cover the whole window: to its
+// borders, but at most half a sample interval where a border is far, and never below zero for a
+// counter.
+template <bool kCounter, bool kRate>
+void Extrapolate(double range, Extrapolation* windows) {
+  for (size_t k = 0; k < Extrapolation::kSize; ++k) {
+    const double change = windows->change[k];
+    const double sampled = windows->sampled[k] / 1000;
+    const double average = sampled / windows->gaps[k];
+    const double half = average / 2;
+    const double threshold = average * 1.1;
+    double to_start = windows->to_start[k] / 1000;
+    double to_end = windows->to_end[k] / 1000;
+    to_start = to_start >= threshold ? half : to_start;
+    if (kCounter) {
+      const double to_zero = sampled * (windows->first[k] / change);
+      const bool cut = (change > 0) & (windows->first[k] >= 0) & (to_zero < to_start);
+      to_start = cut ? to_zero : to_start;
+    }
+    to_end = to_end >= threshold ? half : to_end;
+    double factor = (sampled + to_start + to_end) / sampled;
+    if (kRate) factor /= range;
+    windows->result[k] = change * factor;
   }
-  if (to_end >= threshold) to_end = average / 2;
-  return (sampled + to_start + to_end) / sampled;
 }
 
 template <bool kCounter, bool kRate>
 void Extrapolated(const WindowInput& input, std::span<double> out) {
   ResetCorrection correction(kCounter ? input.values : std::span<const double>());
   const double range = Seconds(input.spec->range_ms);
+  Extrapolation windows{};
+  size_t used = 0;
+  const auto finish = [&] {
+    Extrapolate<kCounter, kRate>(range, &windows);
+    for (size_t k = 0; k < used; ++k) out[windows.step[k]] = windows.result[k];
+    used = 0;
+  };
   for (size_t i = 0; i < out.size(); ++i) {
     const Window& window = input.windows[i];
     if (window.size() < 2) continue;
-    double change = input.values[window.end - 1] - input.values[window.begin];
-    if (kCounter) change = correction.AddTo(change, window);
-    double factor = ExtrapolationFactor(input, i, change, kCounter);
-    if (kRate) factor /= range;
-    out[i] = change * factor;
+    const Timestamp first = input.timestamps[window.begin];
+    const Timestamp last = input.timestamps[window.end - 1];
+    const Timestamp range_end = input.spec->End(i);
+    const double change = input.values[window.end - 1] - input.values[window.begin];
+    windows.to_start[used] = static_cast<double>(first - (range_end - input.spec->range_ms));
+    windows.to_end[used] = static_cast<double>(range_end - last);
+    windows.sampled[used] = static_cast<double>(last - first);
+    windows.gaps[used] = static_cast<double>(window.size() - 1);
+    windows.first[used] = input.values[window.begin];
+    windows.change[used] = kCounter ? correction.AddTo(change, window) : change;
+    windows.step[used] = i;
+    if (++used == Extrapolation::kSize) finish();
   }
+  if (used > 0) finish();
 }
 
 // Between two samples; a counter that was reset between them counts from zero.

@@ -347,6 +347,9 @@ VectorOperatorPtr Planner::PlanVector(const Expr& expr, const Grid& grid) {
     VectorOperatorPtr once = PlanVectorNode(expr, grid.FirstOnly());
     return once == nullptr ? nullptr : MakeBroadcast(context_, std::move(once), grid.count);
   }
+  if (const std::string* text = repeats_.TextOf(expr, grid.count)) {
+    return PlanShared(expr, *text, grid);
+  }
   return PlanVectorNode(expr, grid);
 }
 
@@ -358,8 +361,27 @@ ScalarOperatorPtr Planner::PlanScalar(const Expr& expr, const Grid& grid) {
   return PlanScalarNode(expr, grid);
 }
 
+// The same text planned for the same steps in the same surroundings gives the same rows.
+VectorOperatorPtr Planner::PlanShared(const Expr& expr, const std::string& text, const Grid& grid) {
+  std::string key = StrCat(text, "\n", grid.start, " ", grid.step, " ", grid.count, " ",
+                           grid.weight, " ", name_unused_, reads_counts_, reads_buckets_,
+                           surroundings_.by, "\n", surroundings_.function);
+  for (const std::string& name : surroundings_.grouping) StrAppend(&key, "\n", name);
+  const auto found = shared_.find(key);
+  if (found != shared_.end()) {
+    surroundings_ = {};
+    name_unused_ = false;
+    return MakeSharedReader(found->second);
+  }
+  VectorOperatorPtr child = PlanVectorNode(expr, grid);
+  if (child == nullptr) return nullptr;
+  std::shared_ptr<SharedRows> rows = MakeSharedRows(context_, std::move(child));
+  shared_.emplace(std::move(key), rows);
+  return MakeSharedReader(std::move(rows));
+}
+
 VectorOperatorPtr Planner::PlanVectorNode(const Expr& expr, const Grid& grid) {
-  if (expr.kind == ExprKind::kParen) return PlanVectorNode(*As<Paren>(expr).expr, grid);
+  if (expr.kind == ExprKind::kParen) return PlanVector(*As<Paren>(expr).expr, grid);
   const bool name_unused = std::exchange(name_unused_, false);
   switch (expr.kind) {
     case ExprKind::kVectorSelector:

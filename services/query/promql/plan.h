@@ -8,6 +8,7 @@
 #include "services/query/promql/eval_context.h"
 #include "services/query/promql/operator.h"
 #include "services/query/promql/selectors.h"
+#include "services/query/promql/shared_rows.h"
 
 namespace narthex::promql {
 
@@ -25,6 +26,9 @@ bool IsUniqueWithoutName(const Expr& expr, const EvalContext::Options& options);
 class Planner {
  public:
   explicit Planner(EvalContext* context) : context_(context) {}
+
+  // Called first, with the whole query: finds what can be evaluated once for several places.
+  void FindRepeats(const Expr& root) { repeats_.Find(root); }
 
   VectorOperatorPtr PlanVector(const Expr& expr, const Grid& grid);
   ScalarOperatorPtr PlanScalar(const Expr& expr, const Grid& grid);
@@ -45,6 +49,7 @@ class Planner {
     Timestamp fixed_time = 0;
   };
 
+  VectorOperatorPtr PlanShared(const Expr& expr, const std::string& text, const Grid& grid);
   VectorOperatorPtr PlanVectorNode(const Expr& expr, const Grid& grid);
   ScalarOperatorPtr PlanScalarNode(const Expr& expr, const Grid& grid);
   VectorOperatorPtr PlanSelector(const VectorSelector& selector, const Grid& grid,
@@ -77,6 +82,8 @@ class Planner {
 
   EvalContext* const context_;
   std::vector<storage::Selector> selectors_;
+  Repeats repeats_;
+  absl::flat_hash_map<std::string, std::shared_ptr<SharedRows>> shared_;
   Surroundings surroundings_;
   // The next node's parent does not look at metric names, so that taking them away is work for
   // nothing.

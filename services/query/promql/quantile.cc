@@ -26,6 +26,27 @@ bool AlmostEqual(double a, double b) {
   return difference / std::min(size, std::numeric_limits<double>::max()) < kSmallDifference;
 }
 
+bool NanFirst(double a, double b) {
+  if (std::isnan(b)) return false;
+  return std::isnan(a) || a < b;
+}
+
+// A quantile lies between the elements at two ranks.
+struct Ranks {
+  size_t lower;
+  size_t upper;
+  double weight;  // Of the upper one.
+};
+
+// REQUIRES: q lies in 0…1, count > 0.
+Ranks RanksOf(double q, size_t count) {
+  const auto last = static_cast<double>(count - 1);
+  const double rank = q * last;
+  const double lower = std::max(0.0, std::floor(rank));
+  return {static_cast<size_t>(lower), static_cast<size_t>(std::min(last, lower + 1)),
+          rank - std::floor(rank)};
+}
+
 // Sorts by bound and joins equal bounds. False when there is no +Inf bucket.
 bool Normalise(std::vector<Bucket>* buckets) {
   std::sort(buckets->begin(), buckets->end(),
@@ -71,17 +92,53 @@ double Quantile(double q, std::vector<double>* values) {
   if (values->empty() || std::isnan(q)) return kNotANumber;
   if (q < 0) return -kInfinity;
   if (q > 1) return kInfinity;
-  std::sort(values->begin(), values->end(), [](double a, double b) {
-    if (std::isnan(b)) return false;
-    return std::isnan(a) || a < b;
-  });
-  const auto count = static_cast<double>(values->size());
-  const double rank = q * (count - 1);
-  const double lower = std::max(0.0, std::floor(rank));
-  const double upper = std::min(count - 1, lower + 1);
-  const double weight = rank - std::floor(rank);
-  return (*values)[static_cast<size_t>(lower)] * (1 - weight) +
-         (*values)[static_cast<size_t>(upper)] * weight;
+  const Ranks ranks = RanksOf(q, values->size());
+  // NaN first, then as far in order as is needed.
+  const auto numbers = std::partition(values->begin(), values->end(),
+                                      [](double value) { return std::isnan(value); });
+  const auto lower = values->begin() + static_cast<std::ptrdiff_t>(ranks.lower);
+  const auto upper = values->begin() + static_cast<std::ptrdiff_t>(ranks.upper);
+  if (lower >= numbers) {
+    std::nth_element(numbers, lower, values->end());
+    if (upper != lower) std::iter_swap(upper, std::min_element(upper, values->end()));
+  } else if (upper >= numbers) {
+    std::iter_swap(upper, std::min_element(upper, values->end()));
+  }
+  return *lower * (1 - ranks.weight) + *upper * ranks.weight;
+}
+
+double QuantileOfSorted(double q, std::span<const double> values) {
+  if (values.empty() || std::isnan(q)) return kNotANumber;
+  if (q < 0) return -kInfinity;
+  if (q > 1) return kInfinity;
+  const Ranks ranks = RanksOf(q, values.size());
+  return values[ranks.lower] * (1 - ranks.weight) + values[ranks.upper] * ranks.weight;
+}
+
+std::span<const double> SlidingOrder::Move(std::span<const double> values, size_t begin,
+                                           size_t end) {
+  const size_t kept_begin = std::max(begin, begin_);
+  const size_t kept_end = std::min(end, end_);
+  // Taking a value out or in moves those behind it, which is cheap beside ordering all of them, if
+  // there are few.
+  const size_t changes =
+      (end - begin) + (end_ - begin_) - 2 * (std::max(kept_begin, kept_end) - kept_begin);
+  if (kept_begin >= kept_end || changes * 8 > end - begin) {
+    sorted_.assign(values.begin() + static_cast<std::ptrdiff_t>(begin),
+                   values.begin() + static_cast<std::ptrdiff_t>(end));
+    std::sort(sorted_.begin(), sorted_.end(), NanFirst);
+  } else {
+    for (size_t i = begin_; i < begin; ++i) {
+      sorted_.erase(std::lower_bound(sorted_.begin(), sorted_.end(), values[i], NanFirst));
+    }
+    for (size_t i = end_; i < end; ++i) {
+      sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), values[i], NanFirst),
+                     values[i]);
+    }
+  }
+  begin_ = begin;
+  end_ = end;
+  return sorted_;
 }
 
 void WarnOfQuantile(double q, PositionRange position, Annotations* annotations) {

@@ -1,6 +1,7 @@
 #ifndef NARTHEX_SERVICES_QUERY_PROMQL_QUANTILE_H_
 #define NARTHEX_SERVICES_QUERY_PROMQL_QUANTILE_H_
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,8 +12,23 @@
 namespace narthex::promql {
 
 // The value at rank q * (n - 1), between neighbours in proportion. -Inf and +Inf beyond 0…1, NaN
-// for NaN or no values; NaN counts as the smallest. Sorts `values`.
+// for NaN or no values; NaN counts as the smallest. Changes the order of
+// `values`.
 double Quantile(double q, std::vector<double>* values);
+// The same of values that are in order, NaN first.
+double QuantileOfSorted(double q, std::span<const double> values);
+
+// The values of a sliding window in order, NaN first. REQUIRES: both ends never go back, and
+// `values` are always the same. Thread safety: none.
+class SlidingOrder {
+ public:
+  std::span<const double> Move(std::span<const double> values, size_t begin, size_t end);
+
+ private:
+  std::vector<double> sorted_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+};
 
 // Warns when `q` lies outside 0…1.
 void WarnOfQuantile(double q, PositionRange position, Annotations* annotations);

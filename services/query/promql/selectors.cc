@@ -49,37 +49,74 @@ size_t MemoryBytes(const Row& row) {
 
 namespace {
 
+// A MutexLock where there is a mutex.
+class OptionalLock {
+ public:
+  explicit OptionalLock(Mutex* mu) {
+    if (mu != nullptr) lock_.emplace(mu);
+  }
+
+ private:
+  std::optional<MutexLock> lock_;
+};
+
 // Reads the series of one selector into a buffer, one at a time.
 class StorageReader {
  public:
   StorageReader(EvalContext* context, size_t selector, bool detect_resets)
       : context_(context), selector_(selector), detect_resets_(detect_resets), holding_(context) {}
 
+  ~StorageReader() {
+    if (set_ == nullptr) return;
+    const OptionalLock lock(context_->sets_mutex());
+    set_.reset();
+  }
+
   // False at the end or on an error.
   bool Next(SampleBuffer* samples) {
-    if (set_ == nullptr) set_ = context_->TakeSeriesSet(selector_);
     if (!context_->ok()) return false;
-    if (!set_->Next()) {
-      if (!set_->status().ok()) context_->Fail(set_->status());
-      return false;
-    }
-    samples->Clear();
-    if (absl::Status status = set_->ReadSamples(samples); !status.ok()) {
-      context_->Fail(std::move(status));
-      return false;
-    }
+    if (!(ahead_ != nullptr ? NextAhead(samples) : NextHere(samples))) return false;
     size_t samples_held = samples->size();
     context_->stats().samples_read += samples_held;
     if (samples->has_histograms()) {
       samples_held += HistogramsToFloat(samples);
       if (detect_resets_) DetectResets(samples);
     }
-    return holding_.Set(samples_held, std::max(samples->memory_bytes(), samples_held * 16)) &&
+    const size_t ahead = ahead_ == nullptr ? 0 : ahead_->memory_bytes();
+    return holding_.Set(samples_held,
+                        ahead + std::max(samples->memory_bytes(), samples_held * 16)) &&
            context_->Tick(samples_held);
   }
-  const Labels& labels() const { return set_->labels(); }
+  const Labels& labels() const { return ahead_ != nullptr ? ahead_->labels() : set_->labels(); }
 
  private:
+  // A set with fewer samples is read before another thread has woken up.
+  static constexpr size_t kSamplesBeforeReadAhead = 65536;
+
+  bool Failed(const absl::Status& status) {
+    if (!status.ok()) context_->Fail(status);
+    return false;
+  }
+
+  bool NextHere(SampleBuffer* samples) {
+    if (set_ == nullptr) set_ = context_->TakeSeriesSet(selector_);
+    if (read_ >= kSamplesBeforeReadAhead && !asked_ahead_) {
+      asked_ahead_ = true;
+      ahead_ = context_->StartReadAhead(&set_);
+      if (ahead_ != nullptr) return NextAhead(samples);
+    }
+    const OptionalLock lock(context_->sets_mutex());
+    if (!set_->Next()) return Failed(set_->status());
+    samples->Clear();
+    if (absl::Status status = set_->ReadSamples(samples); !status.ok()) return Failed(status);
+    read_ += samples->size();
+    return true;
+  }
+
+  bool NextAhead(SampleBuffer* samples) {
+    return ahead_->Next(samples) || Failed(ahead_->status());
+  }
+
   // Evaluation knows one kind of histogram. What the histograms count as beyond one sample each.
   static size_t HistogramsToFloat(SampleBuffer* samples) {
     SampleBuffer converted;
@@ -131,7 +168,10 @@ class StorageReader {
   EvalContext* const context_;
   const size_t selector_;
   const bool detect_resets_;
-  std::unique_ptr<storage::SeriesSet> set_;
+  std::unique_ptr<storage::SeriesSet> set_;  // Null before the start, and when ahead_ has it.
+  std::unique_ptr<ReadAhead> ahead_;
+  bool asked_ahead_ = false;
+  size_t read_ = 0;
   Holding holding_;
 };
 

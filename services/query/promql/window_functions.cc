@@ -31,7 +31,7 @@ class WindowFunctionOperator : public VectorOperator {
     const WindowSpec& spec = range_->windows();
     if (!EvaluateParams()) return false;
     while (range_->Next(&series_)) {
-      const size_t used = PlaceWindows();
+      const size_t used = PlaceWindows(spec, series_.samples.timestamps(), &windows_);
       CountSamples(used);
       if (!context_->Tick(used)) return false;
       if (used == 0) continue;
@@ -60,48 +60,11 @@ class WindowFunctionOperator : public VectorOperator {
     return true;
   }
 
-  // Finds the samples of each window; the sum of their numbers.
-  size_t PlaceWindows() {
-    const WindowSpec& spec = range_->windows();
-    const std::span<const Timestamp> timestamps = series_.samples.timestamps();
-    windows_.resize(spec.grid.count);
-    size_t begin = 0;
-    size_t end = 0;
-    size_t used = 0;
-    for (size_t i = 0; i < spec.grid.count; ++i) {
-      const Timestamp last = spec.End(i);
-      const Timestamp before = last - spec.range_ms;
-      while (begin < timestamps.size() && timestamps[begin] <= before) ++begin;
-      end = std::max(end, begin);
-      while (end < timestamps.size() && timestamps[end] <= last) ++end;
-      windows_[i] = {begin, end};
-      if (spec.extended()) Extend(timestamps, last, before, &windows_[i]);
-      used += windows_[i].size();
-    }
-    return used;
-  }
-
   void CountSamples(size_t used) {
     const Grid& grid = range_->windows().grid;
     context_->CountQueryable(grid, used);
     if (!context_->counts_steps()) return;
     for (size_t i = 0; i < windows_.size(); ++i) context_->CountStep(grid, i, windows_[i].size());
-  }
-
-  // Adds the neighbours that an anchored or smoothed range looks at.
-  static void ExtendBefore(std::span<const Timestamp> timestamps, Timestamp oldest,
-                           Window* window) {
-    if (window->begin > 0 && timestamps[window->begin - 1] > oldest) --window->begin;
-  }
-  void Extend(std::span<const Timestamp> timestamps, Timestamp last, Timestamp before,
-              Window* window) const {
-    const WindowSpec& spec = range_->windows();
-    ExtendBefore(timestamps, before - spec.lookback_ms, window);
-    const bool exact = window->size() > 0 && timestamps[window->end - 1] == last;
-    if (spec.smoothed && !exact && window->end < timestamps.size() &&
-        timestamps[window->end] <= last + spec.lookback_ms) {
-      ++window->end;
-    }
   }
 
   void CheckCounter(const Labels& labels) {

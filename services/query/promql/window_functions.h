@@ -8,18 +8,11 @@
 
 #include "services/query/promql/eval_context.h"
 #include "services/query/promql/operator.h"
+#include "services/query/promql/window_placement.h"
 
 // Functions of range vectors (rate, sum_over_time, …): each computes all windows of one series in
 // one pass.
 namespace narthex::promql {
-
-// Samples [begin, end) of a series belong to the window of one step. Both bounds never go back from
-// step to step.
-struct Window {
-  size_t begin = 0;
-  size_t end = 0;
-  size_t size() const { return end - begin; }
-};
 
 struct WindowInput {
   EvalContext* context = nullptr;

@@ -1,5 +1,6 @@
 #include "services/query/promql/engine.h"
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <vector>
@@ -210,6 +211,172 @@ TEST_CASE("Bytes held at once are limited, bytes that pass by are not") {
   CHECK(TextOf(f.engine.Range(&f.storage, "1", 0, 99 * kMinute, 100)) == too_much);
   // A refused query leaves nothing behind that counts against the next.
   CHECK(f.engine.Range(&f.storage, "sum(a)", 0, 99 * kMinute, kMinute).ok());
+}
+
+TEST_CASE("What a query contains twice is read once") {
+  Fixture f;
+  f.Load(20, 20);
+  struct Case {
+    const char* query;
+    bool instant;
+    size_t selectors;
+  };
+  for (const Case& row :
+       std::vector<Case>{{"sum(rate(a[5m])) / sum(rate(a[5m]))", false, 1},
+                         {"sum(a) > 3 and (sum(a) < 1000)", false, 1},
+                         {"sum by (i) (a) - sum(a)", false, 2},
+                         {"sum(a) / sum(a offset 1m)", false, 2},
+                         {"sum(a @ 60) + sum(a @ 60) + sum(a)", false, 2},
+                         {"max_over_time(sum(a)[5m:1m]) - sum(a)", false, 2},
+                         {"a / a", false, 2},
+                         {"a / a", true, 1},
+                         {"rate(a[5m]) / ignoring (i) group_left sum(rate(a[5m]))", true, 2},
+                         {"topk(3, a) or bottomk(3, a) or topk(3, a)", true, 2}}) {
+    INFO(row.query);
+    const auto shared =
+        row.instant ? f.engine.Instant(&f.storage, row.query, 19 * kMinute)
+                    : f.engine.Range(&f.storage, row.query, 5 * kMinute, 19 * kMinute, kMinute);
+    REQUIRE(shared.ok());
+    CHECK(f.storage.asked.size() == row.selectors);
+  }
+  const auto same =
+      f.engine.Range(&f.storage, "sum by (i) (rate(a[5m])) / sum by (i) (rate(a[5m]))", 5 * kMinute,
+                     19 * kMinute, kMinute);
+  REQUIRE(same.ok());
+  const auto& matrix = std::get<Matrix>(same->value);
+  REQUIRE(matrix.size() == 20);
+  for (const Series& series : matrix) {
+    REQUIRE(series.samples.size() == 15);
+    for (const double value : series.samples.values()) CHECK(value == 1);
+  }
+}
+
+TEST_CASE("Reading ahead changes nothing but the thread") {
+  Fixture plain;
+  EngineOptions options;
+  options.read_ahead_threads = 2;
+  Fixture ahead(options);
+  for (Fixture* f : {&plain, &ahead}) f->Load(400, 400);
+  for (const char* query :
+       {"sum(rate(a[5m]))", "sum(a) + sum(rate(a[3m])) * sum(max_over_time(a[2m]))", "rate(a[5m])",
+        "a - a offset 5m", "a or a offset 1m", "max_over_time(sum(a)[10m:1m])",
+        "a * ignoring (i) group_left sum(a)"}) {
+    INFO(query);
+    const auto wanted =
+        plain.engine.Range(&plain.storage, query, 10 * kMinute, 390 * kMinute, 10 * kMinute);
+    const auto got =
+        ahead.engine.Range(&ahead.storage, query, 10 * kMinute, 390 * kMinute, 10 * kMinute);
+    REQUIRE(wanted.ok());
+    REQUIRE(got.ok());
+    const auto& a = std::get<Matrix>(wanted->value);
+    const auto& b = std::get<Matrix>(got->value);
+    REQUIRE(a.size() == b.size());
+    CHECK(wanted->stats.samples_read == got->stats.samples_read);
+    CHECK(wanted->stats.samples_queryable == got->stats.samples_queryable);
+    for (size_t i = 0; i < a.size(); ++i) {
+      REQUIRE(a[i].labels == b[i].labels);
+      REQUIRE(std::equal(a[i].samples.values().begin(), a[i].samples.values().end(),
+                         b[i].samples.values().begin(), b[i].samples.values().end()));
+    }
+  }
+}
+
+// A store whose answer never ends, and which counts its sets.
+class EndlessQuerier : public testing::MemoryStorage {
+ public:
+  absl::StatusOr<storage::SelectResult> Select(std::span<const storage::Selector> selectors,
+                                               const storage::SelectOptions& options) override {
+    storage::SelectResult result;
+    for (size_t i = 0; i < selectors.size(); ++i) {
+      result.sets.push_back(std::make_unique<Set>(this, options.cancelled));
+    }
+    return result;
+  }
+  std::atomic<int> alive{0};
+
+ private:
+  class Set : public storage::SeriesSet {
+   public:
+    Set(EndlessQuerier* owner, std::function<bool()> cancelled)
+        : owner_(owner), cancelled_(std::move(cancelled)) {
+      ++owner_->alive;
+    }
+    ~Set() override { --owner_->alive; }
+    bool Next() override {
+      if (cancelled_ && cancelled_()) {
+        status_ = absl::CancelledError("the caller has left");
+        return false;
+      }
+      labels_ = Labels{{"__name__", "a"}, {"i", StrCat(++number_)}};
+      return true;
+    }
+    const Labels& labels() const override { return labels_; }
+    absl::Status ReadSamples(SampleBuffer* out) override {
+      for (int k = 0; k < 1000; ++k) out->Append(k * 1000, k);
+      return absl::OkStatus();
+    }
+    absl::Status status() const override { return status_; }
+
+   private:
+    EndlessQuerier* const owner_;
+    const std::function<bool()> cancelled_;
+    int number_ = 0;
+    Labels labels_;
+    absl::Status status_;
+  };
+};
+
+TEST_CASE("A thousand queries whose callers leave half-way leave nothing behind") {
+  EngineOptions options;
+  options.read_ahead_threads = 3;
+  options.concurrency_max = 8;
+  Fixture f(options);
+  EndlessQuerier endless;
+  const char* const queries[] = {"sum(rate(a[5m]))", "topk(3, a)", "a / a offset 1m",
+                                 "sum by (i) (max_over_time(a[1m])) > 0", "sort(a)"};
+  std::atomic<int> cancelled{0};
+  {
+    std::vector<Thread> callers;
+    for (int caller = 0; caller < 10; ++caller) {
+      callers.emplace_back("caller", [&, caller] {
+        for (int i = 0; i < 100; ++i) {
+          std::atomic<int> looks{(caller * 100 + i) % 150};
+          QueryOptions query_options;
+          query_options.cancelled = [&looks] { return --looks < 0; };
+          const auto result =
+              f.engine.Range(&endless, queries[i % 5], 0, 600 * 1000, 10 * 1000, query_options);
+          if (absl::IsCancelled(result.status())) ++cancelled;
+        }
+      });
+    }
+  }
+  CHECK(cancelled == 1000);
+  CHECK(endless.alive == 0);
+  CHECK(MetricOf(f.registry, "prometheus_engine_queries") == 0);
+  // All threads and places are free again.
+  f.Load(3, 3);
+  CHECK(f.engine.Instant(&f.storage, "sum(a)", kMinute).ok());
+}
+
+TEST_CASE("A query that would need too much is refused at once while others go on") {
+  EngineOptions options;
+  options.samples_max = uint64_t{1} << 60;
+  options.memory_max = 64 << 20;
+  options.read_ahead_threads = 1;
+  Fixture f(options);
+  f.Load(10, 10);
+  EndlessQuerier endless;
+  for (const char* query :
+       {"a", "topk(1, a)", "a / a", "sum by (i) (rate(a[1m]))", "a or a",
+        "quantile by (i) (0.5, a)", "label_replace(a, \"x\", \"y\", \"\", \"\")"}) {
+    INFO(query);
+    const auto result = f.engine.Range(&endless, query, 0, 11000 * 1000, 1000);
+    CHECK(result.status().code() == absl::StatusCode::kResourceExhausted);
+    CHECK(TextOf(result) ==
+          "query processing would need more than 67108864 bytes of memory in query execution");
+  }
+  CHECK(endless.alive == 0);
+  CHECK(f.engine.Range(&f.storage, "sum(a)", 0, 9 * kMinute, 1000).ok());
 }
 
 TEST_CASE("Queries beyond the limit of concurrency wait for a place") {

@@ -1,7 +1,9 @@
 #include "services/query/promql/quantile.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "catch2/catch.hpp"
 
@@ -23,6 +25,34 @@ TEST_CASE("Quantiles lie between neighbours in proportion") {
   CHECK(std::isnan(QuantileOf(kNan, {5})));
   CHECK(std::isnan(QuantileOf(0.5, {})));
   CHECK(QuantileOf(1, {kNan, 3}) == 3);
+}
+
+TEST_CASE("Quantiles of sliding windows are those of each window sorted") {
+  std::mt19937 random(11);
+  for (int round = 0; round < 100; ++round) {
+    std::vector<double> values(1 + random() % 300);
+    for (double& value : values)
+      value = random() % 9 == 0 ? kNan : static_cast<double>(random() % 50);
+    SlidingOrder order;
+    size_t begin = 0;
+    size_t end = 0;
+    while (end < values.size()) {
+      end = std::min(values.size(), end + 1 + random() % (random() % 20 == 0 ? 100 : 3));
+      begin = std::min(end - 1, begin + random() % (end > 100 ? 4 : 2));
+      std::vector<double> wanted(values.begin() + static_cast<std::ptrdiff_t>(begin),
+                                 values.begin() + static_cast<std::ptrdiff_t>(end));
+      std::stable_sort(wanted.begin(), wanted.end(),
+                       [](double a, double b) { return std::isnan(a) ? !std::isnan(b) : a < b; });
+      const std::span<const double> got = order.Move(values, begin, end);
+      REQUIRE(std::equal(got.begin(), got.end(), wanted.begin(), wanted.end(),
+                         [](double a, double b) { return a == b || (a != a && b != b); }));
+      const double q = static_cast<double>(random() % 101) / 100;
+      const double sorted = QuantileOfSorted(q, wanted);
+      std::shuffle(wanted.begin(), wanted.end(), random);
+      const double selected = Quantile(q, &wanted);
+      REQUIRE((sorted == selected || (std::isnan(sorted) && std::isnan(selected))));
+    }
+  }
 }
 
 TEST_CASE("Quantiles of classic histograms interpolate inside a bucket") {
