@@ -9,6 +9,19 @@
 
 namespace narthex {
 
+#if defined(NDEBUG) && !defined(NARTHEX_TSAN)
+namespace {
+
+// Abseil as distributions build it looks for deadlocks at every lock, in a graph that all threads
+// share. Where our own assertions are off this is, too.
+[[maybe_unused]] const bool kLooksForDeadlocks = [] {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  return false;
+}();
+
+}  // namespace
+#endif
+
 void StopSignal::Set() {
   MutexLock lock(&mu_);
   stopped_.store(true, std::memory_order_release);
