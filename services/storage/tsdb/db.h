@@ -278,6 +278,7 @@ class Db {
   // Of the last snapshot of the head: when it was, and what the log had then.
   absl::Duration head_snapshot_time_ ABSL_GUARDED_BY(work_mu_);  // Monotonic.
   uint64_t head_snapshot_log_bytes_ ABSL_GUARDED_BY(work_mu_) = 0;
+  uint64_t head_snapshot_bytes_ ABSL_GUARDED_BY(work_mu_) = 0;  // Of the last one of this run.
   uint64_t head_snapshot_truncations_ ABSL_GUARDED_BY(work_mu_) = 0;
   bool head_snapshot_current_ ABSL_GUARDED_BY(work_mu_) = false;  // There is one of this run.
 

@@ -1,4 +1,6 @@
 // The snapshot of the head that bounds what a start must read of the log.
+#include <algorithm>
+
 #include "lib/base/status_macros.h"
 #include "services/storage/tsdb/db.h"
 #include "services/storage/tsdb/head_snapshot.h"
@@ -25,7 +27,10 @@ bool Db::HeadSnapshotDueLocked() const {
   if (head_snapshot_time_ == absl::ZeroDuration() && replay_result_.samples > kSamplesMax) {
     return true;
   }
-  return LogBytes(head_) >= head_snapshot_log_bytes_ + kLogBytesMin &&
+  // So snapshots write at most twice what the log does, however large the head is, and reading that
+  // much of the log takes about as long as reading the snapshot.
+  const uint64_t log_bytes_min = std::max(kLogBytesMin, head_snapshot_bytes_ / 2);
+  return LogBytes(head_) >= head_snapshot_log_bytes_ + log_bytes_min &&
          clock_->Monotonic() - head_snapshot_time_ >= options_.head_snapshot_interval;
 }
 
@@ -49,6 +54,7 @@ absl::Status Db::SnapshotHeadLocked(const Pace& pace) {
     counters_.head_snapshots_failed.fetch_add(1, std::memory_order_relaxed);
     return written.status();
   }
+  head_snapshot_bytes_ = written->bytes;
   counters_.head_snapshots.fetch_add(1, std::memory_order_relaxed);
   logger_.Info("snapshot of the head written",
                {{"series", written->series},

@@ -38,6 +38,26 @@ absl::StatusOr<Slot> HeadLoader::AddSeries(uint64_t reference, std::span<const L
   return slot;
 }
 
+void HeadLoader::Reserve(size_t series) { head_->index_.Reserve(series); }
+
+void HeadLoader::Intern(std::span<const LabelView> labels, std::vector<PairId>* pairs) {
+  head_->index_.Intern(labels, pairs);
+}
+
+absl::Status HeadLoader::AddAll(std::span<const SeriesIndex::NumberedSeries> series,
+                                std::vector<Slot>* slots) {
+  MutexLock lock(&head_->append_mu_);
+  SeriesTable& table = head_->table_;
+  if (table.size() + series.size() > SeriesTable::kSeriesMax) {
+    return ResourceExhausted("there are more series than fit: ", SeriesTable::kSeriesMax);
+  }
+  head_->index_.AddAll(series, slots);
+  for (size_t i = 0; i < series.size(); ++i) {
+    table.SetReference(series[i].reference, (*slots)[i]);
+  }
+  return absl::OkStatus();
+}
+
 bool HeadLoader::AddChunk(Slot slot, const HeadChunk& chunk) {
   MutexLock lock(&head_->append_mu_);
   if (!head_->writer_.AddClosed(slot, chunk.place, chunk.min_time, chunk.max_time)) return false;
@@ -131,18 +151,18 @@ void HeadLoader::SetTruncation(const wal::Truncation& truncation) {
   head_->truncated_before_.store(truncation.min_time, std::memory_order_relaxed);
 }
 
-absl::Status HeadLoader::Restore(Slot slot, const SeriesImage& image) {
-  MutexLock lock(&head_->append_mu_);
+absl::Status HeadLoader::Worker::Restore(Slot slot, const SeriesImage& image) {
   for (const SeriesImage::Chunk& chunk : image.closed) {
-    if (!head_->writer_.AddClosed(slot, chunk.place, chunk.min_time, chunk.max_time)) {
+    if (!writer_->AddClosed(slot, chunk.place, chunk.min_time, chunk.max_time)) {
       return DataLoss("the chunks of a series are not in order");
     }
-    head_->WidenTimes(chunk.min_time, chunk.max_time);
+    min_time_ = std::min(min_time_, chunk.min_time);
+    max_time_ = std::max(max_time_, chunk.max_time);
   }
-  NARTHEX_RETURN_IF_ERROR(head_->writer_.SetOpenChunk(
-      slot, {image.encoding, image.open_min_time, image.cut_at, image.open_bytes}));
-  if (!image.open_bytes.empty()) {
-    head_->WidenTimes(image.open_min_time, head_->table_.NewestTime(slot));
+  NARTHEX_RETURN_IF_ERROR(writer_->SetOpenChunk(slot, image.open));
+  if (!image.open.bytes.empty()) {
+    min_time_ = std::min(min_time_, image.open.min_time);
+    max_time_ = std::max(max_time_, head_->table_.NewestTime(slot));
   }
   for (const storage::DeletedInterval& interval : image.deleted) {
     head_->deletions_.Add(slot, interval);
@@ -151,12 +171,7 @@ absl::Status HeadLoader::Restore(Slot slot, const SeriesImage& image) {
 }
 
 void ReadSeriesImage(const Head& head, Slot slot, SeriesImage* image) {
-  OpenChunkImage open;
-  head.table().ReadImage(slot, &image->closed, &open);
-  image->encoding = open.encoding;
-  image->open_min_time = open.min_time;
-  image->cut_at = open.cut_at;
-  image->open_bytes = std::move(open.bytes);
+  head.table().ReadImage(slot, &image->closed, &image->open);
   head.Deleted(slot, &image->deleted);
 }
 

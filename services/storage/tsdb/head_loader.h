@@ -23,11 +23,7 @@ namespace narthex::tsdb {
 struct SeriesImage {
   using Chunk = SeriesTable::ClosedImage;
   std::vector<Chunk> closed;  // In chunks_head, oldest first.
-  // The open chunk; without one `open_bytes` is empty.
-  chunkenc::Encoding encoding = chunkenc::Encoding::kXor;
-  Timestamp open_min_time = 0;
-  Timestamp cut_at = 0;
-  std::string open_bytes;
+  OpenChunkImage open;
   // Intervals of which samples are deleted, sorted.
   std::vector<storage::DeletedInterval> deleted;
 };
@@ -76,6 +72,10 @@ class HeadLoader {
     // After Prefetch() and before Append().
     void PrefetchTail(Slot slot) const { writer_->PrefetchTail(slot); }
     const Counts& counts() const { return counts_; }
+    // Restores what ReadSeriesImage() gave. REQUIRES: the series has no samples; the chunks of the
+    // image are in chunk_files() with this holder. DataLoss when the open chunk cannot be gone on
+    // with.
+    absl::Status Restore(Slot slot, const SeriesImage& image);
 
    private:
     template <typename Value>
@@ -105,9 +105,13 @@ class HeadLoader {
   void SetTruncation(const wal::Truncation& truncation);
 
   // --- Snapshots ---
-  // Restores what Image() gave. REQUIRES: the series has no samples; the chunks of the image are in
-  // chunk_files() with this holder. DataLoss when the open chunk cannot be gone on with.
-  absl::Status Restore(Slot slot, const SeriesImage& image);
+  // Room for so many series.
+  void Reserve(size_t series);
+  // Appends the number of each pair. REQUIRES: each is one of a series that follows.
+  void Intern(std::span<const LabelView> labels, std::vector<PairId>* pairs);
+  // As AddSeries(), for each of them.
+  absl::Status AddAll(std::span<const SeriesIndex::NumberedSeries> series,
+                      std::vector<Slot>* slots);
 
  private:
   Head* const head_;

@@ -1,4 +1,4 @@
-// A file of sections, as in head_snapshot.md.
+// How a snapshot is written: a file of sections, as in head_snapshot.md.
 #include "services/storage/tsdb/head_snapshot.h"
 
 #include <algorithm>
@@ -11,28 +11,20 @@
 #include "lib/base/crc32c.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
+#include "services/storage/tsdb/head_snapshot_format.h"
 #include "services/storage/tsdb/wal/segments.h"
 
 namespace narthex::tsdb {
+
+using head_snapshot::DecodeMoment;
+using head_snapshot::kHasWindow;
+using head_snapshot::kMagic;
+using head_snapshot::kSectionHeaderSize;
+using head_snapshot::SectionType;
+
 namespace {
 
-constexpr std::string_view kMagic = {"NTHXHEAD\x01", 9};
-constexpr size_t kSectionHeaderSize = 1 + 4 + 4;
 constexpr size_t kSectionBytes = size_t{1} << 20;  // About; a series is not cut.
-constexpr std::string_view kUnfinishedSuffix = ".tmp";
-
-enum SectionType : uint8_t {
-  kMoment = 1,
-  kPairs = 2,
-  kSeries = 3,
-  kPlaces = 4,
-  kMetadata = 5,
-  kExemplars = 6,
-  kAliases = 7,
-  kEnd = 8,
-};
-
-absl::Status Malformed(std::string_view what) { return DataLoss("snapshot: malformed ", what); }
 
 std::string SectionHeader(SectionType type, std::string_view body) {
   std::string header(1, static_cast<char>(type));
@@ -87,6 +79,7 @@ class SeriesSections {
   };
   void AddLabels(std::span<const LabelView> labels, std::string* out);
   void AddImage(const SeriesImage& image);
+  void AddState(const OpenChunkImage& open);
   absl::Status Flush();
 
   const Head& head_;
@@ -125,14 +118,15 @@ void SeriesSections::AddImage(const SeriesImage& image) {
     previous_time = chunk.max_time;
   }
   stats_->chunks_closed += image.closed.size();
-  if (image.open_bytes.empty()) {
+  if (image.open.bytes.empty()) {
     series_.push_back(0);
   } else {
     ++stats_->chunks_open;
-    series_.push_back(static_cast<char>(image.encoding));
-    AppendVarint(&series_, image.open_min_time);
-    AppendVarint(&series_, image.cut_at);
-    AppendLengthPrefixed(&series_, image.open_bytes);
+    series_.push_back(static_cast<char>(image.open.encoding));
+    AppendVarint(&series_, image.open.min_time);
+    AppendVarint(&series_, image.open.cut_at);
+    AppendLengthPrefixed(&series_, image.open.bytes);
+    if (image.open.encoding == chunkenc::Encoding::kXor) AddState(image.open);
   }
   AppendUvarint(&series_, image.deleted.size());
   for (const storage::DeletedInterval& interval : image.deleted) {
@@ -141,11 +135,22 @@ void SeriesSections::AddImage(const SeriesImage& image) {
   }
 }
 
+// So that a start need not go through all of its samples.
+void SeriesSections::AddState(const OpenChunkImage& open) {
+  const chunkenc::XorState& state = open.state;
+  AppendVarint(&series_, state.timestamp - open.min_time);
+  AppendVarint(&series_, state.delta);
+  AppendBig(&series_, std::bit_cast<uint64_t>(state.value));
+  series_.push_back(static_cast<char>(state.leading));
+  series_.push_back(static_cast<char>(state.trailing));
+  series_.push_back(static_cast<char>(state.free_bits | (state.window ? kHasWindow : 0)));
+}
+
 absl::Status SeriesSections::Flush() {
   // What series lead to comes before them.
-  if (!pairs_.empty()) NARTHEX_RETURN_IF_ERROR(out_->Write(kPairs, pairs_));
-  if (!places_.empty()) NARTHEX_RETURN_IF_ERROR(out_->Write(kPlaces, places_));
-  if (!series_.empty()) NARTHEX_RETURN_IF_ERROR(out_->Write(kSeries, series_));
+  if (!pairs_.empty()) NARTHEX_RETURN_IF_ERROR(out_->Write(SectionType::kPairs, pairs_));
+  if (!places_.empty()) NARTHEX_RETURN_IF_ERROR(out_->Write(SectionType::kPlaces, places_));
+  if (!series_.empty()) NARTHEX_RETURN_IF_ERROR(out_->Write(SectionType::kSeries, series_));
   pairs_.clear();
   places_.clear();
   series_.clear();
@@ -206,10 +211,10 @@ absl::Status WriteMetadata(const Head& head, SectionWriter* out) {
     AppendUvarint(&body, text.references.size());
     for (const uint64_t reference : text.references) AppendUvarint(&body, reference);
     if (body.size() < kSectionBytes) continue;
-    NARTHEX_RETURN_IF_ERROR(out->Write(kMetadata, body));
+    NARTHEX_RETURN_IF_ERROR(out->Write(SectionType::kMetadata, body));
     body.clear();
   }
-  return body.empty() ? absl::OkStatus() : out->Write(kMetadata, body);
+  return body.empty() ? absl::OkStatus() : out->Write(SectionType::kMetadata, body);
 }
 
 absl::Status WriteExemplars(const Head& head, SectionWriter* out) {
@@ -231,7 +236,7 @@ absl::Status WriteExemplars(const Head& head, SectionWriter* out) {
   size_t begin = 0;
   for (const size_t end : ends) {
     NARTHEX_RETURN_IF_ERROR(
-        out->Write(kExemplars, std::string_view(body).substr(begin, end - begin)));
+        out->Write(SectionType::kExemplars, std::string_view(body).substr(begin, end - begin)));
     begin = end;
   }
   return absl::OkStatus();
@@ -259,38 +264,6 @@ std::string EncodeMoment(const HeadSnapshotMoment& moment) {
   return body;
 }
 
-absl::Status DecodeMoment(std::string_view body, HeadSnapshotMoment* moment) {
-  ByteReader reader(body);
-  std::string_view space;
-  uint8_t truncated;
-  if (!reader.ReadLengthPrefixed(&space) || !reader.ReadBig(&moment->session) ||
-      !reader.ReadUvarint(&moment->segment) || !reader.ReadUvarint(&moment->offset) ||
-      !reader.ReadBig(&moment->tail_checksum) || !reader.ReadUvarint(&moment->next_reference) ||
-      !reader.ReadBig(&moment->chunks_end) || !reader.ReadByte(&truncated)) {
-    return Malformed("moment");
-  }
-  moment->reference_space = space;
-  if (moment->next_reference == 0) return Malformed("moment");
-  if (truncated != 0) {
-    wal::Truncation truncation;
-    if (!reader.ReadVarint(&truncation.min_time) || !reader.ReadBig(&truncation.chunks_end)) {
-      return Malformed("moment");
-    }
-    moment->truncation = truncation;
-  }
-  uint64_t senders;
-  if (!reader.ReadUvarint(&senders)) return Malformed("moment");
-  for (uint64_t i = 0; i < senders; ++i) {
-    std::string_view id;
-    uint64_t sequence;
-    if (!reader.ReadLengthPrefixed(&id) || !reader.ReadUvarint(&sequence)) {
-      return Malformed("moment");
-    }
-    moment->senders.emplace_back(id, sequence);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status WriteSections(Head* head, const HeadSnapshotOptions& options, io::WritableFile* file,
                            HeadSnapshotStats* stats) {
   HeadSnapshotMoment moment;
@@ -313,7 +286,7 @@ absl::Status WriteSections(Head* head, const HeadSnapshotOptions& options, io::W
 
   SectionWriter out(file, options.pause);
   NARTHEX_RETURN_IF_ERROR(out.WriteMagic());
-  NARTHEX_RETURN_IF_ERROR(out.Write(kMoment, EncodeMoment(moment)));
+  NARTHEX_RETURN_IF_ERROR(out.Write(SectionType::kMoment, EncodeMoment(moment)));
   // Each series may have samples from behind the moment; the replay finds them again in the log and
   // leaves them out.
   NARTHEX_RETURN_IF_ERROR(SeriesSections(*head, &out, stats).Write());
@@ -325,11 +298,11 @@ absl::Status WriteSections(Head* head, const HeadSnapshotOptions& options, io::W
       AppendUvarint(&body, alias.alias);
       AppendUvarint(&body, alias.reference);
     }
-    NARTHEX_RETURN_IF_ERROR(out.Write(kAliases, body));
+    NARTHEX_RETURN_IF_ERROR(out.Write(SectionType::kAliases, body));
   }
   std::string end;
   AppendUvarint(&end, out.sections());
-  NARTHEX_RETURN_IF_ERROR(out.Write(kEnd, end));
+  NARTHEX_RETURN_IF_ERROR(out.Write(SectionType::kEnd, end));
   stats->bytes = out.bytes();
   return file->Sync();
 }
@@ -339,7 +312,7 @@ absl::Status WriteSections(Head* head, const HeadSnapshotOptions& options, io::W
 absl::StatusOr<HeadSnapshotStats> WriteHeadSnapshot(Head* head,
                                                     const HeadSnapshotOptions& options) {
   HeadSnapshotStats stats;
-  const std::string unfinished = StrCat(options.path, kUnfinishedSuffix);
+  const std::string unfinished = StrCat(options.path, kUnfinishedSnapshotSuffix);
   const auto write = [&]() -> absl::Status {
     NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<io::WritableFile> file,
                              options.fs->Create(unfinished));
@@ -380,286 +353,8 @@ std::string MoveHeadSnapshot(std::string_view snapshot, uint64_t offset, uint32_
   moment.offset = offset;
   moment.tail_checksum = tail_checksum;
   const std::string encoded = EncodeMoment(moment);
-  return StrCat(kMagic, SectionHeader(kMoment, encoded), encoded, snapshot.substr(body + size));
-}
-
-// --- Reading ---
-
-absl::StatusOr<std::unique_ptr<HeadSnapshot>> HeadSnapshot::Open(io::FileSystem* fs,
-                                                                 const std::string& path) {
-  if (!fs->Exists(path)) return NotFound("there is no snapshot ", path);
-  NARTHEX_ASSIGN_OR_RETURN(std::unique_ptr<io::MappedFile> file, fs->Map(path));
-  std::unique_ptr<HeadSnapshot> snapshot(new HeadSnapshot(std::move(file)));
-  NARTHEX_RETURN_IF_ERROR(snapshot->ReadSections());
-  return snapshot;
-}
-
-absl::Status HeadSnapshot::ReadSections() {
-  ByteReader reader(file_->bytes());
-  std::string_view magic;
-  if (!reader.ReadBytes(kMagic.size(), &magic) || magic != kMagic) {
-    return DataLoss("snapshot: not one of this version");
-  }
-  while (sections_.empty() || sections_.back().type != kEnd) {
-    const size_t offset = reader.offset();
-    const std::string_view head = reader.rest().substr(0, kSectionHeaderSize - sizeof(uint32_t));
-    Section section;
-    uint32_t size;
-    uint32_t checksum;
-    if (!reader.ReadByte(&section.type) || !reader.ReadBig(&size) || !reader.ReadBig(&checksum) ||
-        !reader.ReadBytes(size, &section.body)) {
-      return DataLoss("snapshot: the file ends within the section at offset ", offset);
-    }
-    if (ExtendCrc32c(Crc32c(head), section.body) != checksum) {
-      return DataLoss("snapshot: checksum mismatch in the section at offset ", offset);
-    }
-    sections_.push_back(section);
-  }
-  ByteReader end(sections_.back().body);
-  uint64_t count;
-  if (!end.ReadUvarint(&count) || count != sections_.size() - 1 || !reader.done()) {
-    return Malformed("end");
-  }
-  if (sections_.front().type != kMoment) return Malformed("start");
-  NARTHEX_RETURN_IF_ERROR(DecodeMoment(sections_.front().body, &moment_));
-  // Nothing must turn out to be malformed when a half of it is in the head.
-  LoadResult nothing;
-  return Visit(nullptr, nullptr, {}, {}, &nothing);
-}
-
-bool HeadSnapshot::HoldChunks(HeadChunks* chunk_files) const {
-  std::vector<ChunkPlace> held;
-  for (const Section& section : sections_) {
-    if (section.type != kPlaces) continue;
-    ByteReader reader(section.body);
-    ChunkPlace place = 0;
-    while (!reader.done()) {
-      int64_t delta;
-      const bool read = reader.ReadVarint(&delta);
-      if (read) place += static_cast<uint64_t>(delta);
-      if (read && chunk_files->Hold(place)) {
-        held.push_back(place);
-        continue;
-      }
-      for (const ChunkPlace release : held) chunk_files->Release(release);
-      return false;
-    }
-  }
-  return true;
-}
-
-absl::Status HeadSnapshot::Load(Head* head, HeadLoader* loader,
-                                const std::function<void(uint64_t reference)>& on_series,
-                                const std::function<bool()>& stopped, LoadResult* result) const {
-  return Visit(head, loader, on_series, stopped, result);
-}
-
-absl::Status HeadSnapshot::Visit(Head* head, HeadLoader* loader,
-                                 const std::function<void(uint64_t reference)>& on_series,
-                                 const std::function<bool()>& stopped, LoadResult* result) const {
-  std::vector<LabelView> pairs;
-  for (const Section& section : sections_) {
-    if (stopped && stopped()) return Cancelled("stopped while the snapshot of the head was loaded");
-    switch (section.type) {
-      case kPairs:
-        NARTHEX_RETURN_IF_ERROR(ReadPairs(section.body, &pairs));
-        break;
-      case kSeries:
-        NARTHEX_RETURN_IF_ERROR(LoadSeries(section.body, pairs, loader, on_series, result));
-        break;
-      case kMetadata:
-        NARTHEX_RETURN_IF_ERROR(LoadMetadata(section.body, loader));
-        break;
-      case kExemplars:
-        NARTHEX_RETURN_IF_ERROR(LoadExemplars(section.body, loader));
-        break;
-      case kAliases:
-        NARTHEX_RETURN_IF_ERROR(LoadAliases(section.body, head, result));
-        break;
-      default:
-        break;
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status HeadSnapshot::ReadPairs(std::string_view body, std::vector<LabelView>* pairs) const {
-  ByteReader reader(body);
-  while (!reader.done()) {
-    LabelView pair;
-    if (!reader.ReadLengthPrefixed(&pair.name) || !reader.ReadLengthPrefixed(&pair.value)) {
-      return Malformed("pairs");
-    }
-    pairs->push_back(pair);
-  }
-  return absl::OkStatus();
-}
-
-namespace {
-
-// Differences in a file that is no snapshot may be any.
-Timestamp Add(Timestamp time, int64_t difference) {
-  return static_cast<Timestamp>(static_cast<uint64_t>(time) + static_cast<uint64_t>(difference));
-}
-
-bool ReadImage(ByteReader* reader, SeriesImage* image) {
-  constexpr size_t kChunkBytesMin = sizeof(ChunkPlace) + 2;
-  constexpr size_t kIntervalBytesMin = 2;
-  uint64_t count;
-  if (!reader->ReadUvarint(&count) || count > reader->remaining() / kChunkBytesMin) return false;
-  image->closed.clear();
-  Timestamp time = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    SeriesImage::Chunk chunk;
-    int64_t after;
-    int64_t duration;
-    if (!reader->ReadBig(&chunk.place) || !reader->ReadVarint(&after) ||
-        !reader->ReadVarint(&duration)) {
-      return false;
-    }
-    chunk.min_time = Add(time, after);
-    chunk.max_time = Add(chunk.min_time, duration);
-    time = chunk.max_time;
-    image->closed.push_back(chunk);
-  }
-  uint8_t encoding;
-  if (!reader->ReadByte(&encoding)) return false;
-  image->open_bytes.clear();
-  if (encoding != 0) {
-    std::string_view bytes;
-    if (!reader->ReadVarint(&image->open_min_time) || !reader->ReadVarint(&image->cut_at) ||
-        !reader->ReadLengthPrefixed(&bytes)) {
-      return false;
-    }
-    image->encoding = static_cast<chunkenc::Encoding>(encoding);
-    image->open_bytes.assign(bytes);
-  }
-  if (!reader->ReadUvarint(&count) || count > reader->remaining() / kIntervalBytesMin) return false;
-  image->deleted.clear();
-  for (uint64_t i = 0; i < count; ++i) {
-    storage::DeletedInterval interval;
-    if (!reader->ReadVarint(&interval.min_time) || !reader->ReadVarint(&interval.max_time)) {
-      return false;
-    }
-    image->deleted.push_back(interval);
-  }
-  return true;
-}
-
-bool ReadPairNumbers(ByteReader* reader, const std::vector<LabelView>& pairs,
-                     std::vector<LabelView>* labels) {
-  uint64_t count;
-  if (!reader->ReadUvarint(&count) || count > reader->remaining()) return false;
-  labels->clear();
-  for (uint64_t i = 0; i < count; ++i) {
-    uint64_t number;
-    if (!reader->ReadUvarint(&number) || number >= pairs.size()) return false;
-    labels->push_back(pairs[static_cast<size_t>(number)]);
-  }
-  return true;
-}
-
-}  // namespace
-
-absl::Status HeadSnapshot::LoadSeries(std::string_view body, const std::vector<LabelView>& pairs,
-                                      HeadLoader* loader,
-                                      const std::function<void(uint64_t reference)>& on_series,
-                                      LoadResult* result) const {
-  ByteReader reader(body);
-  std::vector<LabelView> labels;
-  SeriesImage image;
-  uint64_t reference = 0;
-  while (!reader.done()) {
-    int64_t delta;
-    if (!reader.ReadVarint(&delta)) return Malformed("series");
-    reference += static_cast<uint64_t>(delta);
-    if (!ReadPairNumbers(&reader, pairs, &labels) || !ReadImage(&reader, &image) ||
-        reference == 0 || reference > wal::kReferenceMax) {
-      return Malformed("series");
-    }
-    if (loader == nullptr) continue;
-    NARTHEX_ASSIGN_OR_RETURN(const Slot slot, loader->AddSeries(reference, labels));
-    on_series(reference);
-    ++result->series;
-    // What it held stays held: the series may have taken some of it.
-    if (!loader->Restore(slot, image).ok()) {
-      ++result->series_damaged;
-      continue;
-    }
-    result->chunks_closed += image.closed.size();
-    if (!image.open_bytes.empty()) ++result->chunks_open;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status HeadSnapshot::LoadMetadata(std::string_view body, HeadLoader* loader) const {
-  ByteReader reader(body);
-  while (!reader.done()) {
-    uint8_t type;
-    std::string_view unit;
-    std::string_view help;
-    uint64_t count;
-    if (!reader.ReadByte(&type) || !reader.ReadLengthPrefixed(&unit) ||
-        !reader.ReadLengthPrefixed(&help) || !reader.ReadUvarint(&count) ||
-        count > reader.remaining() || type > static_cast<uint8_t>(MetricType::kStateSet)) {
-      return Malformed("metadata");
-    }
-    for (uint64_t i = 0; i < count; ++i) {
-      uint64_t reference;
-      if (!reader.ReadUvarint(&reference)) return Malformed("metadata");
-      if (loader == nullptr) continue;
-      const Slot slot = loader->Find(reference);
-      if (slot != kNoSlot) loader->SetMetadata(slot, static_cast<MetricType>(type), help, unit);
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status HeadSnapshot::LoadExemplars(std::string_view body, HeadLoader* loader) const {
-  ByteReader reader(body);
-  std::vector<LabelView> labels;
-  while (!reader.done()) {
-    uint64_t reference;
-    Timestamp timestamp;
-    uint64_t bits;
-    uint64_t count;
-    if (!reader.ReadUvarint(&reference) || !reader.ReadVarint(&timestamp) ||
-        !reader.ReadBig(&bits) || !reader.ReadUvarint(&count) || count > reader.remaining()) {
-      return Malformed("exemplars");
-    }
-    labels.clear();
-    for (uint64_t i = 0; i < count; ++i) {
-      LabelView label;
-      if (!reader.ReadLengthPrefixed(&label.name) || !reader.ReadLengthPrefixed(&label.value)) {
-        return Malformed("exemplars");
-      }
-      labels.push_back(label);
-    }
-    if (loader == nullptr) continue;
-    const Slot slot = loader->Find(reference);
-    if (slot != kNoSlot) {
-      loader->AddExemplar(slot, timestamp, std::bit_cast<double>(bits), labels);
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status HeadSnapshot::LoadAliases(std::string_view body, Head* head,
-                                       LoadResult* result) const {
-  ByteReader reader(body);
-  while (!reader.done()) {
-    SeriesAlias alias;
-    if (!reader.ReadUvarint(&alias.alias) || !reader.ReadUvarint(&alias.reference) ||
-        alias.alias == 0 || alias.alias > wal::kReferenceMax) {
-      return Malformed("aliases");
-    }
-    if (head == nullptr) continue;
-    const Slot slot = head->table().FindReference(alias.reference);
-    if (slot == kNoSlot) continue;  // Was removed since.
-    head->table().SetReference(alias.alias, slot);
-    result->aliases.push_back(alias);
-  }
-  return absl::OkStatus();
+  return StrCat(kMagic, SectionHeader(SectionType::kMoment, encoded), encoded,
+                snapshot.substr(body + size));
 }
 
 }  // namespace narthex::tsdb

@@ -23,6 +23,8 @@
 namespace narthex::tsdb {
 
 inline constexpr std::string_view kHeadSnapshotName = "head_snapshot";
+// Behind its name while it is being written.
+inline constexpr std::string_view kUnfinishedSnapshotSuffix = ".tmp";
 
 // A reference that leads to the series of another one; the log of another program may have such.
 struct SeriesAlias {
@@ -108,13 +110,13 @@ class HeadSnapshot {
 
   explicit HeadSnapshot(std::unique_ptr<io::MappedFile> file) : file_(std::move(file)) {}
   absl::Status ReadSections();
-  // Goes through all sections; without `head` and `loader` only looks whether they are whole.
-  absl::Status Visit(Head* head, HeadLoader* loader,
-                     const std::function<void(uint64_t reference)>& on_series,
+  class Samples;
+  struct Visitor;
+  // Goes through all sections.
+  absl::Status Visit(Visitor* visitor, const std::function<void(uint64_t reference)>& on_series,
                      const std::function<bool()>& stopped, LoadResult* result) const;
-  absl::Status ReadPairs(std::string_view body, std::vector<LabelView>* pairs) const;
-  absl::Status LoadSeries(std::string_view body, const std::vector<LabelView>& pairs,
-                          HeadLoader* loader,
+  absl::Status ReadPairs(std::string_view body, Visitor* visitor) const;
+  absl::Status LoadSeries(std::string_view body, Visitor* visitor,
                           const std::function<void(uint64_t reference)>& on_series,
                           LoadResult* result) const;
   absl::Status LoadMetadata(std::string_view body, HeadLoader* loader) const;
@@ -124,6 +126,7 @@ class HeadSnapshot {
   const std::unique_ptr<io::MappedFile> file_;
   HeadSnapshotMoment moment_;
   std::vector<Section> sections_;
+  uint64_t series_ = 0;
 };
 
 }  // namespace narthex::tsdb

@@ -136,6 +136,13 @@ void Replay::Finish() {
 
 void Replay::FindSnapshot() {
   if (options_.snapshot_path.empty()) return;
+  // What a crash left of one that was being written.
+  const std::string unfinished = StrCat(options_.snapshot_path, kUnfinishedSnapshotSuffix);
+  if (fs_->Exists(unfinished)) {
+    const absl::Status removed = fs_->Remove(unfinished);
+    logger_.Info("removed an unfinished snapshot of the head",
+                 {{"path", unfinished}, {"err", removed}});
+  }
   absl::StatusOr<std::unique_ptr<HeadSnapshot>> snapshot =
       HeadSnapshot::Open(fs_, options_.snapshot_path);
   if (snapshot.status().code() == absl::StatusCode::kNotFound) return;

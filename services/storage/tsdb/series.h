@@ -136,6 +136,8 @@ struct OpenChunkImage {
   Timestamp min_time = 0;
   Timestamp cut_at = 0;
   std::string bytes;  // Empty: there is none.
+  // What an XOR chunk goes on with; without a count it is found by decoding the bytes.
+  chunkenc::XorState state;
 };
 
 // What readers may still look at: freed when those that are at work have ended.

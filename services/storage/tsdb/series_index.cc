@@ -160,17 +160,44 @@ Slot SeriesIndex::FindOrAdd(std::span<const LabelView> labels, uint64_t referenc
   const PieceArena::Piece array = pieces_.Allocate(labels.size() * sizeof(PairId));
   PairId* const pairs = reinterpret_cast<PairId*>(pieces_.At(array));
   for (size_t i = 0; i < labels.size(); ++i) pairs[i] = InternLocked(labels[i]);
+  return AddLocked(reference, array, labels.size());
+}
 
+Slot SeriesIndex::AddLocked(uint64_t reference, PieceArena::Piece array, size_t size) {
+  const std::span<const PairId> pairs(reinterpret_cast<const PairId*>(pieces_.At(array)), size);
   const Slot slot = table_->New(reference);
   SeriesCold& cold = table_->cold(slot);
   cold.labels = array;
-  cold.label_count = labels.size() & 0xffffff;
-  cold.hash = HashPairs({pairs, labels.size()});
+  cold.label_count = size & 0xffffff;
+  cold.hash = HashPairs(pairs);
   series_.insert(slot);
-  for (size_t i = 0; i < labels.size(); ++i) {
-    pairs_[pairs[i]].postings.Add(slot, &postings_bytes_);
-  }
+  for (const PairId pair : pairs) pairs_[pair].postings.Add(slot, &postings_bytes_);
   return slot;
+}
+
+void SeriesIndex::Intern(std::span<const LabelView> labels, std::vector<PairId>* pairs) {
+  WriterMutexLock lock(&mu_);
+  for (const LabelView& label : labels) pairs->push_back(InternLocked(label));
+}
+
+void SeriesIndex::AddAll(std::span<const NumberedSeries> series, std::vector<Slot>* slots) {
+  slots->clear();
+  WriterMutexLock lock(&mu_);
+  for (const NumberedSeries& one : series) {
+    const auto found = series_.find(LabelKey{HashPairs(one.pairs), one.pairs});
+    if (found != series_.end()) {
+      slots->push_back(*found);
+      continue;
+    }
+    const PieceArena::Piece array = pieces_.Allocate(one.pairs.size_bytes());
+    std::memcpy(pieces_.At(array), one.pairs.data(), one.pairs.size_bytes());
+    slots->push_back(AddLocked(one.reference, array, one.pairs.size()));
+  }
+}
+
+void SeriesIndex::Reserve(size_t series) {
+  WriterMutexLock lock(&mu_);
+  series_.reserve(series);
 }
 
 void SeriesIndex::RetirePairLocked(PairId id, RetiredSeries* retired) {

@@ -46,6 +46,20 @@ class SeriesIndex {
   // Makes the series, with `reference`, when there is none; *added says so.
   Slot FindOrAdd(std::span<const LabelView> labels, uint64_t reference, bool* added);
 
+  // For a start, which makes many series at once whose labels it has as numbered pairs.
+  //
+  // The number of each pair, made where there is none. REQUIRES: each is of a series that follows.
+  void Intern(std::span<const LabelView> labels, std::vector<PairId>* pairs);
+  struct NumberedSeries {
+    uint64_t reference = 0;
+    std::span<const PairId> pairs;  // Sorted by name, unique, not empty.
+  };
+  // Makes each series, or finds it where there is one with its labels. (*slots)[i] is that of
+  // series[i].
+  void AddAll(std::span<const NumberedSeries> series, std::vector<Slot>* slots);
+  // Room for so many series.
+  void Reserve(size_t series);
+
   // The series are found no longer. Pairs that no other series has go to *retired.
   void Remove(std::span<const Slot> slots, RetiredSeries* retired);
   // Nobody looks at these any more. To be called before SeriesTable::Recycle().
@@ -159,6 +173,9 @@ class SeriesIndex {
   bool FindPairLocked(std::string_view name, std::string_view value, PairId* pair) const
       ABSL_SHARED_LOCKS_REQUIRED(mu_);
   PairId InternLocked(const LabelView& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // A series with the pairs in that array, of which there is none yet.
+  Slot AddLocked(uint64_t reference, PieceArena::Piece array, size_t size)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RetirePairLocked(PairId pair, RetiredSeries* retired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<Slot> AllLocked() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   std::vector<Slot> UnionLocked(const Term& term) const ABSL_SHARED_LOCKS_REQUIRED(mu_);

@@ -193,6 +193,7 @@ void SeriesTable::ReadImage(Slot slot, std::vector<ClosedImage>* closed,
         uint8_t bytes[kOpenBytesMax];
         CopyOpenChunk(hot, bytes);
         open->bytes.assign(reinterpret_cast<const char*>(bytes), hot.open_size);
+        open->state = hot.state;
       }
     }
   }

@@ -32,7 +32,7 @@ void Try(std::string_view input) {
   NARTHEX_CHECK_OK(fs.WriteFileAtomically(kPath, input));
   HeadSnapshot::Open(&fs, kPath).status().IgnoreError();
 
-  std::string file("NTHXHEAD\x01", 9);
+  std::string file("NTHXHEAD\x02", 9);
   uint64_t sections = 0;
   while (input.size() >= 2) {
     const uint8_t type = static_cast<uint8_t>(input[0]);

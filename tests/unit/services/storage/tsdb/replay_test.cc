@@ -206,7 +206,7 @@ TEST_CASE("However many workers there are, the head is the same") {
     for (const Slot slot : slots) {
       ReadSeriesImage(head, slot, &image);
       all += StrCat(head.index().LabelsOf(slot).ToString(), " ", image.closed.size(), " ",
-                    image.open_bytes, "\n");
+                    image.open.bytes, "\n");
     }
     static std::string expected;
     if (workers == 1) expected = all;
