@@ -54,14 +54,18 @@ void SampleBuffer::AppendFrom(const SampleBuffer& other, size_t index) {
   if (!other.start_timestamps_.empty()) SetStartTimestamp(other.start_timestamps_[index]);
 }
 
-void SampleBuffer::AppendAll(const SampleBuffer& other) {
+void SampleBuffer::AppendRange(const SampleBuffer& other, size_t begin, size_t end) {
   if (!extras_ && !other.extras_) {
-    timestamps_.insert(timestamps_.end(), other.timestamps_.begin(), other.timestamps_.end());
-    values_.insert(values_.end(), other.values_.begin(), other.values_.end());
+    const auto add = [begin, end](const auto& from, auto* to) {
+      to->insert(to->end(), from.begin() + static_cast<ptrdiff_t>(begin),
+                 from.begin() + static_cast<ptrdiff_t>(end));
+    };
+    add(other.timestamps_, &timestamps_);
+    add(other.values_, &values_);
     return;
   }
-  Reserve(size() + other.size());
-  for (size_t i = 0; i < other.size(); ++i) AppendFrom(other, i);
+  Reserve(size() + end - begin);
+  for (size_t i = begin; i < end; ++i) AppendFrom(other, i);
 }
 
 void SampleBuffer::ForgetResetHint() {

@@ -38,7 +38,9 @@ class SampleBuffer {
   void SetStartTimestamp(Timestamp start);
   // Appends a sample of any kind of another buffer, its start timestamp included.
   void AppendFrom(const SampleBuffer& other, size_t index);
-  void AppendAll(const SampleBuffer& other);
+  void AppendAll(const SampleBuffer& other) { AppendRange(other, 0, other.size()); }
+  // The samples [begin, end) of it.
+  void AppendRange(const SampleBuffer& other, size_t begin, size_t end);
   // The histogram that was appended last, unless it is a gauge or a float, says no more whether
   // there was a counter reset before it. REQUIRES: !empty().
   void ForgetResetHint();
