@@ -133,6 +133,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
       std::make_unique<storage::FanoutQuerier>(std::move(stores), options.query_replica_labels);
   app->engine_ =
       std::make_unique<promql::Engine>(MakeEngineOptions(options, e.logger), e.clock, e.registry);
+  app->cache_ = std::make_unique<query_cache::ResultCache>(
+      options.query_result_cache_bytes, app->engine_.get(), app->querier_.get(), e.registry);
   app->appenders_ = std::make_unique<rpc::RemoteAppenderFactory>(
       endpoints, e.logger.With({{"component", "rule appender"}}), e.registry, e.clock);
 
@@ -165,10 +167,10 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   rules_options.storage_alert_after = options.rules_resend_delay;
   app->rules_ = std::make_unique<rules::Manager>(std::move(rules_options));
 
-  app->reloader_ =
-      std::make_unique<Reloader>(options.config_file, e,
-                                 ReloadTargets{app->engine_.get(), app->rules_.get(),
-                                               app->notifier_.get(), app->alertmanagers_.get()});
+  app->reloader_ = std::make_unique<Reloader>(
+      options.config_file, e,
+      ReloadTargets{app->engine_.get(), app->cache_.get(), app->rules_.get(), app->notifier_.get(),
+                    app->alertmanagers_.get()});
   NARTHEX_RETURN_IF_ERROR(app->reloader_->Load());
 
   const auto ready = [&flag = app->ready_] { return flag.load(); };
@@ -176,6 +178,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   parts.clock = e.clock;
   parts.registry = e.registry;
   parts.engine = app->engine_.get();
+  parts.cache = app->cache_.get();
   parts.querier = app->querier_.get();
   parts.rules = app->rules_.get();
   parts.notifier = app->notifier_.get();

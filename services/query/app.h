@@ -16,6 +16,7 @@
 #include "lib/service/env.h"
 #include "lib/storage/fanout_querier.h"
 #include "services/query/alertmanagers.h"
+#include "services/query/cache/result_cache.h"
 #include "services/query/notifier/notifier.h"
 #include "services/query/options.h"
 #include "services/query/promql/engine.h"
@@ -56,6 +57,7 @@ class App {
   std::vector<std::unique_ptr<rpc::ScraperClient>> scrapers_;
   std::unique_ptr<storage::FanoutQuerier> querier_;
   std::unique_ptr<promql::Engine> engine_;
+  std::unique_ptr<query_cache::ResultCache> cache_;
   std::unique_ptr<rpc::RemoteAppenderFactory> appenders_;
   std::unique_ptr<notifier::Notifier> notifier_;
   std::unique_ptr<Alertmanagers> alertmanagers_;

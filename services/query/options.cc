@@ -67,6 +67,9 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
                  "time; may be repeated.");
   flags->Int("query.max-samples", &options->query_samples_max,
              "Maximum number of samples a single query can hold at once; more is an error.");
+  flags->Bytes("query.result-cache-size", &options->query_result_cache_bytes,
+               "Memory for results of range queries, of which a refresh computes only what is new; "
+               "0B keeps none.");
   flags->Strings("enable-feature", &options->features,
                  "Comma separated feature names to enable: promql-experimental-functions, "
                  "promql-extended-range-selectors, promql-binop-fill-modifiers, "

@@ -31,6 +31,7 @@ struct Options {
   int64_t query_samples_max = 50'000'000;
   absl::Duration query_storage_timeout = absl::Seconds(30);
   std::vector<std::string> query_replica_labels;
+  uint64_t query_result_cache_bytes = uint64_t{64} << 20;
   std::vector<std::string> features;  // --enable-feature, each maybe several with commas.
 
   absl::Duration rules_outage_tolerance = absl::Hours(1);

@@ -41,6 +41,7 @@ absl::Status Reloader::LoadAndApply() {
   for (const std::string& warning : loaded.warnings) env_.logger.Warn(warning);
   for (const std::string& warning : rules.warnings) env_.logger.Warn(warning);
   targets_.engine->SetSubqueryStepDefault(global.evaluation_interval);
+  targets_.cache->Clear();
   targets_.notifier->SetRelabelling(global.external_labels,
                                     loaded.config.alerting.alert_relabel_configs);
   const std::vector<std::string> unused_alerting =

@@ -11,6 +11,7 @@
 #include "lib/service/env.h"
 #include "lib/service/ops_handlers.h"
 #include "services/query/alertmanagers.h"
+#include "services/query/cache/result_cache.h"
 #include "services/query/notifier/notifier.h"
 #include "services/query/promql/engine.h"
 #include "services/query/rule_file.h"
@@ -21,6 +22,7 @@ namespace narthex::query {
 // What a configuration shapes. The pointees outlive the reloader.
 struct ReloadTargets {
   promql::Engine* engine = nullptr;
+  query_cache::ResultCache* cache = nullptr;
   rules::Manager* rules = nullptr;
   notifier::Notifier* notifier = nullptr;
   Alertmanagers* alertmanagers = nullptr;

@@ -214,6 +214,19 @@ Refusal MemoryStorage::Append(const Labels& labels, Timestamp timestamp, double 
   return refusal;
 }
 
+void MemoryStorage::Put(const Labels& labels, Timestamp timestamp, double value) {
+  MutexLock lock(&mu_);
+  series_[labels][timestamp] = value;
+  changes_.push_back(timestamp);
+}
+
+void MemoryStorage::Delete(const Labels& labels, Timestamp min_time, Timestamp max_time) {
+  MutexLock lock(&mu_);
+  auto& samples = series_[labels];
+  samples.erase(samples.lower_bound(min_time), samples.upper_bound(max_time));
+  changes_.push_back(min_time);
+}
+
 absl::StatusOr<storage::SelectResult> MemoryStorage::Select(
     std::span<const storage::Selector> selectors, const storage::SelectOptions& options) {
   storage::SelectResult result;

@@ -31,6 +31,10 @@ class MemoryStorage : public storage::Querier {
   std::unique_ptr<storage::Appender> NewAppender();
   // A transaction of one sample.
   storage::Refusal Append(const Labels& labels, Timestamp timestamp, double value);
+  // As a late sample is written, or over one that is there.
+  void Put(const Labels& labels, Timestamp timestamp, double value);
+  // Takes the samples from min_time to max_time away.
+  void Delete(const Labels& labels, Timestamp min_time, Timestamp max_time);
 
   absl::StatusOr<storage::SelectResult> Select(std::span<const storage::Selector> selectors,
                                                const storage::SelectOptions& options) override;

@@ -90,7 +90,8 @@ Answer QueryHandlers::Instant(const http::ServerRequest& request) {
   if (Refusal refusal = ParseOptions(request, &options)) return *std::move(refusal);
   const absl::StatusOr<promql::ExprPtr> expr = engine_->Parse(params.Get("query"));
   if (!expr.ok()) return Answer::BadParameter("query", expr.status());
-  return ToAnswer(request, *limit, engine_->Instant(querier_, **expr, *time, options));
+  // The text, because annotations name places in it.
+  return ToAnswer(request, *limit, engine_->Instant(querier_, params.Get("query"), *time, options));
 }
 
 Answer QueryHandlers::Range(const http::ServerRequest& request) {
@@ -124,8 +125,11 @@ Answer QueryHandlers::Range(const http::ServerRequest& request) {
   if (Refusal refusal = ParseOptions(request, &options)) return *std::move(refusal);
   const absl::StatusOr<promql::ExprPtr> expr = engine_->Parse(params.Get("query"));
   if (!expr.ok()) return Answer::BadParameter("query", expr.status());
+  const std::string_view query = params.Get("query");
+  const bool bypass = params.Get("nocache") == "1" || !params.Get("stats").empty();
   return ToAnswer(request, *limit,
-                  engine_->Range(querier_, **expr, *start, *end, step_ms, options));
+                  bypass ? engine_->Range(querier_, query, *start, *end, step_ms, options)
+                         : cache_->Range(query, **expr, *start, *end, step_ms, options));
 }
 
 Answer QueryHandlers::Format(const http::ServerRequest& request) {

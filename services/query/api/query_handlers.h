@@ -5,6 +5,7 @@
 #include "lib/http/message.h"
 #include "lib/storage/storage.h"
 #include "services/query/api/envelope.h"
+#include "services/query/cache/result_cache.h"
 #include "services/query/promql/engine.h"
 
 namespace narthex::query_api {
@@ -15,8 +16,9 @@ namespace narthex::query_api {
 class QueryHandlers {
  public:
   // Everything must outlive the handlers.
-  QueryHandlers(promql::Engine* engine, storage::Querier* querier, Clock* clock)
-      : engine_(engine), querier_(querier), clock_(clock) {}
+  QueryHandlers(promql::Engine* engine, query_cache::ResultCache* cache, storage::Querier* querier,
+                Clock* clock)
+      : engine_(engine), cache_(cache), querier_(querier), clock_(clock) {}
 
   Answer Instant(const http::ServerRequest& request);
   Answer Range(const http::ServerRequest& request);
@@ -24,6 +26,7 @@ class QueryHandlers {
 
  private:
   promql::Engine* const engine_;
+  query_cache::ResultCache* const cache_;
   storage::Querier* const querier_;
   Clock* const clock_;
 };

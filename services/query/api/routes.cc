@@ -95,7 +95,8 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
   constexpr std::string_view kBoth = "GET,POST";
   ApiRouter api(router, options, parts.ready);
 
-  const auto query = std::make_shared<QueryHandlers>(parts.engine, parts.querier, parts.clock);
+  const auto query =
+      std::make_shared<QueryHandlers>(parts.engine, parts.cache, parts.querier, parts.clock);
   api.Add(kBoth, "/query", query, &QueryHandlers::Instant);
   api.Add(kBoth, "/query_range", query, &QueryHandlers::Range);
   api.Add(kBoth, "/format_query", query, &QueryHandlers::Format);

@@ -14,6 +14,7 @@
 #include "lib/rpc/storage_client.h"
 #include "lib/storage/fanout_querier.h"
 #include "services/query/api/status_handlers.h"
+#include "services/query/cache/result_cache.h"
 #include "services/query/notifier/notifier.h"
 #include "services/query/promql/engine.h"
 #include "services/query/rules/manager.h"
@@ -25,6 +26,7 @@ struct ApiParts {
   Clock* clock = nullptr;
   metrics::Registry* registry = nullptr;
   promql::Engine* engine = nullptr;
+  query_cache::ResultCache* cache = nullptr;
   storage::FanoutQuerier* querier = nullptr;
   const rules::Manager* rules = nullptr;
   const notifier::Notifier* notifier = nullptr;

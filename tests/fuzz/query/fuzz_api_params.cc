@@ -27,7 +27,8 @@ struct World {
   testing::MemoryStorage memory;
   promql::Engine engine{promql::EngineOptions(), &clock, &registry};
   storage::FanoutQuerier querier{{&memory}};
-  QueryHandlers queries{&engine, &querier, &clock};
+  query_cache::ResultCache cache{size_t{1} << 20, &engine, &querier, &registry};
+  QueryHandlers queries{&engine, &cache, &querier, &clock};
   MetadataHandlers metadata{&querier, &clock, absl::Minutes(1)};
 };
 

@@ -39,6 +39,7 @@ struct Api {
     parts.clock = &rules.clock;
     parts.registry = &rules.registry;
     parts.engine = &rules.engine;
+    parts.cache = &cache;
     parts.querier = &querier;
     parts.rules = manager.get();
     parts.notifier = notifier.get();
@@ -80,6 +81,7 @@ struct Api {
 
   rules::RulesFixture rules;
   storage::FanoutQuerier querier{{&rules.storage}};
+  query_cache::ResultCache cache{size_t{1} << 20, &rules.engine, &querier, &rules.registry};
   std::unique_ptr<rules::Manager> manager;
   std::unique_ptr<notifier::Notifier> notifier;
   bool ready = true;
@@ -119,6 +121,31 @@ TEST_CASE("Instant queries answer in upstream's JSON") {
   // Without a time it is now.
   CHECK(api.Get("query", {{"query", "time()"}}) ==
         Success(R"({"resultType":"scalar","result":[1700000000,"1700000000"]})"));
+}
+
+TEST_CASE("A range query is kept, unless it says otherwise") {
+  Api api;
+  Pairs query = {{"query", "sum(requests_total)"},
+                 {"start", "1699999700"},
+                 {"end", "1700000000"},
+                 {"step", "1m"}};
+  const std::string first = api.Get("query_range", query);
+  CHECK(api.cache.entries() == 1);
+  CHECK(api.Get("query_range", query) == first);
+  api.cache.Clear();
+  query.emplace_back("nocache", "1");
+  CHECK(api.Get("query_range", query) == first);
+  query.back() = {"stats", "true"};
+  CHECK(api.Get("query_range", query).find("totalQueryableSamples") != std::string::npos);
+  CHECK(api.cache.entries() == 0);
+}
+
+TEST_CASE("Annotations name their place in the query") {
+  Api api;
+  const std::string answer =
+      api.Get("query", {{"query", "rate(temperature[5m])"}, {"time", "1700000000"}});
+  INFO(answer);
+  CHECK(answer.find(R"(\"temperature\" (1:6))") != std::string::npos);
 }
 
 TEST_CASE("Range queries answer in upstream's JSON") {
