@@ -203,7 +203,6 @@ std::vector<std::string> UnusedSections(const PrometheusConfig& config) {
     if (present) unused.emplace_back(name);
   };
   const TsdbConfig tsdb = config.storage.tsdb.value_or(TsdbConfig());
-  add("global.query_log_file", !config.global.query_log_file.empty());
   bool failure_log = !config.global.scrape_failure_log_file.empty();
   for (const ScrapeConfig& job : config.scrape_configs) {
     failure_log = failure_log || !job.scrape_failure_log_file.empty();

@@ -21,7 +21,9 @@ absl::Status Failed(std::string_view operation, const std::string& path) {
 
 absl::StatusOr<std::unique_ptr<SharedFile>> SharedFile::Create(const std::string& path,
                                                                size_t size) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  // A new file, as cutting one that another process has mapped would end that process.
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return Failed("remove", path);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0) return Failed("create", path);
   // The blocks are taken now: a full disk is an error here and not a SIGBUS at some store.
   if (const int error = ::posix_fallocate(fd, 0, static_cast<off_t>(size)); error != 0) {

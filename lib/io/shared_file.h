@@ -18,8 +18,8 @@ namespace narthex::io {
 // Thread safety: that of the bytes.
 class SharedFile {
  public:
-  // Makes the file, or empties the one that is there, and fills it with zeros. Errors name the
-  // path. REQUIRES: size > 0.
+  // Makes the file, in place of one that is there, and fills it with zeros. Errors name the path.
+  // REQUIRES: size > 0.
   static absl::StatusOr<std::unique_ptr<SharedFile>> Create(const std::string& path, size_t size);
   ~SharedFile();
   SharedFile(const SharedFile&) = delete;

@@ -15,9 +15,14 @@ constexpr absl::Duration kScraperTimeout = absl::Seconds(10);
 // Workers beside those that queries may hold, so that the rest of the API answers under load.
 constexpr int kSpareWorkers = 12;
 
-promql::EngineOptions MakeEngineOptions(const Options& options, const Logger& logger) {
+promql::EngineOptions MakeEngineOptions(const Options& options, promql::ActiveQueries* active,
+                                        const Logger& logger) {
   promql::EngineOptions engine;
+  engine.logger = logger;
+  engine.active_queries = active;
   engine.samples_max = static_cast<uint64_t>(options.query_samples_max);
+  engine.memory_max = options.query_memory_max;
+  engine.read_ahead_threads = static_cast<int>(options.query_read_ahead_threads);
   engine.timeout = options.query_timeout;
   engine.lookback_delta = options.query_lookback_delta;
   engine.concurrency_max = static_cast<int>(options.query_concurrency_max);
@@ -30,6 +35,8 @@ promql::EngineOptions MakeEngineOptions(const Options& options, const Logger& lo
       engine.parser.fill_modifiers = true;
     } else if (feature == "promql-delayed-name-removal") {
       engine.delayed_name_removal = true;
+    } else if (feature == "promql-per-step-stats") {
+      engine.per_step_stats = true;
     } else if (feature == "type-and-unit-labels") {
       engine.type_and_unit_labels = true;
     } else {
@@ -42,6 +49,9 @@ promql::EngineOptions MakeEngineOptions(const Options& options, const Logger& lo
 absl::Status CheckOptions(const Options& options) {
   if (options.query_concurrency_max < 1 || options.query_concurrency_max > 1000) {
     return InvalidArgument("--query.max-concurrency must be between 1 and 1000");
+  }
+  if (options.query_read_ahead_threads < 0 || options.query_read_ahead_threads > 256) {
+    return InvalidArgument("--query.read-ahead-threads must be between 0 and 256");
   }
   if (options.query_samples_max < 1) {
     return InvalidArgument("--query.max-samples must be positive");
@@ -61,6 +71,24 @@ absl::Status CheckOptions(const Options& options) {
     return InvalidArgument("--alertmanager.notification-* must be positive");
   }
   return absl::OkStatus();
+}
+
+// Null when there is no place for the file: queries work without.
+std::unique_ptr<promql::ActiveQueries> OpenActiveQueries(const Options& options,
+                                                         const service::Env& env) {
+  if (options.query_data_path.empty()) return nullptr;
+  const std::string unfinished =
+      promql::ActiveQueries::ReadUnfinished(env.file_system, options.query_data_path);
+  if (!unfinished.empty()) {
+    env.logger.Info("These queries didn't finish in prometheus' last run:",
+                    {{"queries", unfinished}});
+  }
+  auto active = promql::ActiveQueries::Create(env.file_system, options.query_data_path,
+                                              static_cast<int>(options.query_concurrency_max),
+                                              env.clock);
+  if (active.ok()) return *std::move(active);
+  env.logger.Warn("running queries are not written down", {{"error", active.status()}});
+  return nullptr;
 }
 
 // The page that shows an expression as a table.
@@ -131,8 +159,9 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   }
   app->querier_ =
       std::make_unique<storage::FanoutQuerier>(std::move(stores), options.query_replica_labels);
-  app->engine_ =
-      std::make_unique<promql::Engine>(MakeEngineOptions(options, e.logger), e.clock, e.registry);
+  app->active_queries_ = OpenActiveQueries(options, e);
+  app->engine_ = std::make_unique<promql::Engine>(
+      MakeEngineOptions(options, app->active_queries_.get(), e.logger), e.clock, e.registry);
   app->cache_ = std::make_unique<query_cache::ResultCache>(
       options.query_result_cache_bytes, app->engine_.get(), app->querier_.get(), e.registry);
   app->appenders_ = std::make_unique<rpc::RemoteAppenderFactory>(

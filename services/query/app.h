@@ -56,6 +56,7 @@ class App {
   std::vector<std::unique_ptr<rpc::StorageClient>> storages_;  // Of the same nodes.
   std::vector<std::unique_ptr<rpc::ScraperClient>> scrapers_;
   std::unique_ptr<storage::FanoutQuerier> querier_;
+  std::unique_ptr<promql::ActiveQueries> active_queries_;  // May be null.
   std::unique_ptr<promql::Engine> engine_;
   std::unique_ptr<query_cache::ResultCache> cache_;
   std::unique_ptr<rpc::RemoteAppenderFactory> appenders_;

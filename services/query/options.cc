@@ -70,10 +70,20 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
   flags->Bytes("query.result-cache-size", &options->query_result_cache_bytes,
                "Memory for results of range queries, of which a refresh computes only what is new; "
                "0B keeps none.");
+  flags->Bytes("query.max-memory", &options->query_memory_max,
+               "Maximum number of bytes a single query can hold at once; more is an error. 0 is no "
+               "limit.");
+  flags->Int("query.read-ahead-threads", &options->query_read_ahead_threads,
+             "Threads, for all queries together, that read and decode ahead of long queries. 0: "
+             "each query stays on its thread.");
+  options->query_data_path = "data-query/";
+  flags->String("query.data-path", &options->query_data_path,
+                "Directory of the file queries.active, which tells after a crash which queries "
+                "were running. Empty: none is kept.");
   flags->Strings("enable-feature", &options->features,
                  "Comma separated feature names to enable: promql-experimental-functions, "
                  "promql-extended-range-selectors, promql-binop-fill-modifiers, "
-                 "promql-delayed-name-removal, type-and-unit-labels.");
+                 "promql-delayed-name-removal, promql-per-step-stats, type-and-unit-labels.");
 
   flags->Duration("rules.alert.for-outage-tolerance", &options->rules_outage_tolerance,
                   "Max time to tolerate an outage for restoring the \"for\" state of an alert.");

@@ -37,6 +37,7 @@ absl::Status Reloader::LoadAndApply() {
   NARTHEX_ASSIGN_OR_RETURN(LoadedRules rules,
                            LoadRuleFiles(env_.file_system, loaded.config.rule_files, rule_options));
 
+  NARTHEX_RETURN_IF_ERROR(targets_.engine->SetQueryLog(env_.file_system, global.query_log_file));
   // Nothing fails from here on.
   for (const std::string& warning : loaded.warnings) env_.logger.Warn(warning);
   for (const std::string& warning : rules.warnings) env_.logger.Warn(warning);

@@ -24,6 +24,12 @@ using Refusal = std::optional<Answer>;
 // timeout and lookback_delta.
 Refusal ParseOptions(const http::ServerRequest& request, promql::QueryOptions* options) {
   options->cancelled = request.cancelled;
+  options->text = std::string(request.params.Get("query"));
+  options->step_stats = request.params.Get("stats") == "all";
+  const std::string_view address = request.remote_address;
+  options->origin.client_ip = std::string(address.substr(0, address.rfind(':')));
+  options->origin.method = request.method;
+  options->origin.path = request.path;
   if (const std::string_view text = request.params.Get("timeout"); !text.empty()) {
     const absl::StatusOr<absl::Duration> timeout = ParseApiDuration(text);
     if (!timeout.ok()) return Answer::BadParameter("timeout", timeout.status());

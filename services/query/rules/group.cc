@@ -136,6 +136,8 @@ absl::Status Group::Evaluate(absl::Time slot, int64_t missed, const Labels& exte
   evaluation.external_labels = external_labels;
   evaluation.external_url = environment_->external_url;
   evaluation.cancelled = cancelled;
+  evaluation.origin.rule_file = definition_.file;
+  evaluation.origin.rule_group = definition_.name;
   evaluation.logger = environment_->logger;
 
   absl::Status away;

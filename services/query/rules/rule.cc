@@ -22,6 +22,7 @@ std::string_view RuleHealthName(RuleHealth health) {
 absl::StatusOr<promql::Vector> Evaluation::Query(const promql::Expr& expr) const {
   promql::QueryOptions options;
   options.cancelled = cancelled;
+  options.origin = origin;
   NARTHEX_ASSIGN_OR_RETURN(promql::Result result,
                            engine->Instant(querier, expr, sample_time(), options));
   if (auto* vector = std::get_if<promql::Vector>(&result.value)) return std::move(*vector);

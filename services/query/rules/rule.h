@@ -73,6 +73,7 @@ struct Evaluation {
   Labels external_labels;
   std::string external_url;
   std::function<bool()> cancelled;
+  promql::QueryOrigin origin;  // For the query log.
   Logger logger;
 
   Timestamp sample_time() const { return ToTimestamp(time - query_offset); }
