@@ -140,6 +140,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
     store.endpoint = endpoint;
     store.call_timeout = options.query_timeout;
     store.silence_max = options.query_storage_timeout;
+    if (options.query_memory_max > 0) store.buffer_bytes_max = options.query_memory_max;
     app->stores_.push_back(std::make_unique<rpc::RemoteQuerier>(std::move(store)));
     rpc::RemoteQuerier* const querier = app->stores_.back().get();
     stores.push_back({querier, [querier] { return querier->ExternalLabels(); }});

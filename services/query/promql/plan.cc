@@ -253,7 +253,7 @@ size_t Planner::AddSelector(const VectorSelector& selector, Timestamp start, Tim
 }
 
 VectorOperatorPtr Planner::PlanSelector(const VectorSelector& selector, const Grid& grid,
-                                        InstantSelection::Reads reads) {
+                                        InstantSelection::Reads reads, bool labels_unused) {
   if (selector.anchored) {
     context_->Error("anchored modifier can only be used with range selectors");
     return nullptr;
@@ -267,6 +267,7 @@ VectorOperatorPtr Planner::PlanSelector(const VectorSelector& selector, const Gr
   selection.fixed = place.fixed;
   selection.fixed_time = place.fixed_time;
   selection.reads = reads;
+  selection.labels_unused = labels_unused;
   selection.detect_resets = detects_resets();
   selection.position = selector.position;
   selection.smoothed = selector.smoothed;
@@ -364,13 +365,13 @@ ScalarOperatorPtr Planner::PlanScalar(const Expr& expr, const Grid& grid) {
 // The same text planned for the same steps in the same surroundings gives the same rows.
 VectorOperatorPtr Planner::PlanShared(const Expr& expr, const std::string& text, const Grid& grid) {
   std::string key = StrCat(text, "\n", grid.start, " ", grid.step, " ", grid.count, " ",
-                           grid.weight, " ", name_unused_, reads_counts_, reads_buckets_,
-                           surroundings_.by, "\n", surroundings_.function);
+                           grid.weight, " ", name_unused_, labels_unused_, reads_counts_,
+                           reads_buckets_, surroundings_.by, "\n", surroundings_.function);
   for (const std::string& name : surroundings_.grouping) StrAppend(&key, "\n", name);
   const auto found = shared_.find(key);
   if (found != shared_.end()) {
     surroundings_ = {};
-    name_unused_ = false;
+    name_unused_ = labels_unused_ = false;
     return MakeSharedReader(found->second);
   }
   VectorOperatorPtr child = PlanVectorNode(expr, grid);
@@ -383,9 +384,11 @@ VectorOperatorPtr Planner::PlanShared(const Expr& expr, const std::string& text,
 VectorOperatorPtr Planner::PlanVectorNode(const Expr& expr, const Grid& grid) {
   if (expr.kind == ExprKind::kParen) return PlanVector(*As<Paren>(expr).expr, grid);
   const bool name_unused = std::exchange(name_unused_, false);
+  const bool labels_unused = std::exchange(labels_unused_, false);
   switch (expr.kind) {
     case ExprKind::kVectorSelector:
-      return PlanSelector(As<VectorSelector>(expr), grid, InstantSelection::Reads::kValues);
+      return PlanSelector(As<VectorSelector>(expr), grid, InstantSelection::Reads::kValues,
+                          labels_unused);
     case ExprKind::kUnary: {
       surroundings_ = {};
       VectorOperatorPtr child = PlanVector(*As<Unary>(expr).expr, grid);
@@ -554,6 +557,7 @@ VectorOperatorPtr Planner::PlanAggregate(const Aggregate& aggregate, const Grid&
   name_unused_ = !aggregate.without && !KeepsElements(aggregate.op) &&
                  std::none_of(aggregate.grouping.begin(), aggregate.grouping.end(),
                               [](const std::string& name) { return name.starts_with("__"); });
+  labels_unused_ = name_unused_ && aggregate.grouping.empty();
   VectorOperatorPtr child = PlanVector(*aggregate.expr, grid);
   if (child == nullptr) return nullptr;
   return MakeAggregate(context_, std::move(arguments), std::move(child), std::move(param),

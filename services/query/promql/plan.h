@@ -53,7 +53,7 @@ class Planner {
   VectorOperatorPtr PlanVectorNode(const Expr& expr, const Grid& grid);
   ScalarOperatorPtr PlanScalarNode(const Expr& expr, const Grid& grid);
   VectorOperatorPtr PlanSelector(const VectorSelector& selector, const Grid& grid,
-                                 InstantSelection::Reads reads);
+                                 InstantSelection::Reads reads, bool labels_unused = false);
   RangeOperatorPtr PlanMatrixSelector(const MatrixSelector& matrix, const Grid& grid);
   RangeOperatorPtr PlanSubquery(const Subquery& subquery, const Grid& grid);
   VectorOperatorPtr PlanBinary(const Binary& binary, const Grid& grid);
@@ -88,6 +88,8 @@ class Planner {
   // The next node's parent does not look at metric names, so that taking them away is work for
   // nothing.
   bool name_unused_ = false;
+  // Nor at any label.
+  bool labels_unused_ = false;
   // Around the next node stands histogram_count, histogram_sum or histogram_avg; or something that
   // needs whole histograms.
   bool reads_counts_ = false;

@@ -184,7 +184,7 @@ class InstantSelector : public VectorOperator {
 
   bool Next(Row* row) override {
     if (!reader_.Next(&samples_)) return false;
-    row->labels = reader_.labels();
+    if (!selection_.labels_unused) row->labels = reader_.labels();
     row->drop_name = false;
     row->values.resize(selection_.grid.count);
     row->histograms.clear();

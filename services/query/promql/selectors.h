@@ -21,6 +21,8 @@ struct InstantSelection {
   // timestamp() and start_timestamp(): times in seconds instead of values.
   enum class Reads : uint8_t { kValues, kTimestamps, kStartTimestamps };
   Reads reads = Reads::kValues;
+  // Nobody looks at the labels of the rows, which stay empty then.
+  bool labels_unused = false;
   bool smoothed = false;
   // Histograms that do not know whether there was a counter reset before them are told, as upstream
   // tells them where only counts and sums are wanted.
