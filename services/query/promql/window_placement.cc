@@ -19,7 +19,14 @@ class Border {
       return at_ = guess;
     }
     const size_t from = at_;
-    while (at_ < size_ && times_[at_] <= time) ++at_;
+    // In strides that double, as a border may be far away.
+    size_t stride = 1;
+    while (at_ + stride <= size_ && times_[at_ + stride - 1] <= time) {
+      at_ += stride;
+      stride *= 2;
+    }
+    const Timestamp* const end = times_ + std::min(size_, at_ + stride);
+    at_ = static_cast<size_t>(std::upper_bound(times_ + at_, end, time) - times_);
     pace_ = at_ - from;
     return at_;
   }
