@@ -9,6 +9,8 @@
 #include "lib/base/hash.h"
 #include "lib/base/utf8.h"
 #include "lib/labels/labels_builder.h"
+#include "services/query/promql/aggregate_histograms.h"
+#include "services/query/promql/histogram_buckets.h"
 #include "services/query/promql/kahan.h"
 #include "services/query/promql/quantile.h"
 #include "services/query/promql/row_operators.h"
@@ -228,6 +230,7 @@ class FoldAggregate : public AggregateOperator {
  protected:
   bool Compute(VectorOperator* child) override {
     std::vector<std::unique_ptr<Accumulator>> accumulators;
+    HistogramAggregate histograms(context_, arguments_, count_);
     Row row;
     while (child->Next(&row)) {
       if (!context_->Tick(count_)) return false;
@@ -240,9 +243,13 @@ class FoldAggregate : public AggregateOperator {
       }
       results_[group].drop_name = results_[group].drop_name || row.drop_name;
       accumulators[group]->Add(row.values);
+      if (row.has_histograms()) histograms.Add(group, row);
     }
     if (!context_->ok()) return false;
-    for (size_t i = 0; i < results_.size(); ++i) accumulators[i]->Finish(results_[i].values);
+    for (size_t i = 0; i < results_.size(); ++i) {
+      accumulators[i]->Finish(results_[i].values);
+      histograms.Finish(i, &results_[i]);
+    }
     return true;
   }
 
@@ -305,6 +312,9 @@ class QuantileAggregate : public GroupedAggregate {
         values.clear();
         for (const Row* row : group) {
           if (IsPresent(row->values[i])) values.push_back(row->values[i]);
+          if (row->HistogramAt(i) != nullptr) {
+            InformOfIgnoredInAggregation(context_, arguments_.op, arguments_.expr_position);
+          }
         }
         if (!context_->Tick(group.size())) return false;
         if (!values.empty()) result.values[i] = Quantile(param_[i], &values);
@@ -359,7 +369,7 @@ class SelectAggregate : public GroupedAggregate {
       std::fill(selected.begin(), selected.end(), false);
       for (const Row* row : order_) selected[positions_[row]] = true;
       for (size_t i = 0; i < group.size(); ++i) {
-        if (!selected[i]) group[i]->values[step] = Absent();
+        if (!selected[i]) group[i]->RemoveAt(step);
       }
     }
     return true;
@@ -374,7 +384,15 @@ class SelectAggregate : public GroupedAggregate {
     }
     order_.clear();
     for (Row* row : group) {
-      if (IsPresent(row->values[step])) order_.push_back(row);
+      const bool histogram = row->HistogramAt(step) != nullptr;
+      if (histogram && arguments_.op != AggregateOp::kLimitK) {
+        // Without any place to give there is nothing to leave out.
+        if (param_[step] >= 1) {
+          InformOfIgnoredInAggregation(context_, arguments_.op, arguments_.position);
+        }
+      } else if (histogram || IsPresent(row->values[step])) {
+        order_.push_back(row);
+      }
     }
     if (arguments_.op == AggregateOp::kLimitK) return;
     const bool largest = arguments_.op == AggregateOp::kTopK;
@@ -428,7 +446,7 @@ class RatioAggregate : public GroupedAggregate {
         for (size_t i = 0; i < count_; ++i) {
           const double ratio = param_[i];
           const bool kept = ratio >= 0 ? offset < ratio : offset >= 1 + ratio;
-          if (!kept && ratio != 1 && ratio != -1) row->values[i] = Absent();
+          if (!kept && ratio != 1 && ratio != -1) row->RemoveAt(i);
         }
         results_.push_back(std::move(*row));
       }
@@ -475,13 +493,16 @@ class CountValuesAggregate : public AggregateOperator {
       if (!context_->Tick(count_)) return false;
       const Labels group = grouper_.GroupLabels(row.labels);
       double last = Absent();
+      const FloatHistogram* last_histogram = nullptr;
       size_t result = 0;
       for (size_t i = 0; i < count_; ++i) {
         const double value = row.values[i];
-        if (IsAbsent(value)) continue;
-        if (!(value == last)) {
+        const FloatHistogram* histogram = row.HistogramAt(i);
+        if (IsAbsent(value) && histogram == nullptr) continue;
+        if (histogram == nullptr ? !(value == last) : histogram != last_histogram) {
           builder.Reset(group);
-          builder.Set(arguments_.value_label, FormatFloat(value));
+          builder.Set(arguments_.value_label,
+                      histogram == nullptr ? FormatFloat(value) : HistogramText(*histogram));
           const Labels labels = builder.Build();
           const auto [it, added] = index.try_emplace(labels, results_.size());
           if (added) {
@@ -492,6 +513,7 @@ class CountValuesAggregate : public AggregateOperator {
           }
           result = it->second;
           last = value;
+          last_histogram = histogram;
         }
         double& counted = results_[result].values[i];
         counted = IsAbsent(counted) ? 1 : counted + 1;

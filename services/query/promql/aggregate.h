@@ -13,7 +13,9 @@ struct AggregateArguments {
   AggregateOp op = AggregateOp::kSum;
   std::vector<std::string> grouping;
   bool without = false;
-  std::string value_label;  // count_values
+  std::string value_label;      // count_values
+  PositionRange position;       // Of the aggregation.
+  PositionRange expr_position;  // Of what is aggregated.
   PositionRange param_position;
 };
 

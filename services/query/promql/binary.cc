@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "services/query/promql/binary_histogram.h"
 #include "services/query/promql/binary_number.h"
+#include "services/query/promql/histogram_math.h"
 #include "services/query/promql/instant_functions.h"
 #include "services/query/promql/row_operators.h"
 
@@ -89,14 +91,42 @@ class SetOperator : public VectorOperator {
 
 }  // namespace
 
+namespace {
+
+void CalculateNumbers(const BinaryArguments& arguments, const std::vector<double>& number,
+                      bool swapped, Row* row) {
+  const auto vector_at = [&](size_t i) { return row->values[i]; };
+  const auto scalar_at = [&](size_t i) { return number[i]; };
+  const auto write = [&](size_t i, double value) { row->values[i] = value; };
+  if (swapped) {
+    ApplyBinary(arguments.op, arguments.return_bool, row->size(), scalar_at, vector_at, vector_at,
+                write);
+  } else {
+    ApplyBinary(arguments.op, arguments.return_bool, row->size(), vector_at, scalar_at, vector_at,
+                write);
+  }
+}
+
+// Step by step, whatever is there.
+void CalculateSteps(EvalContext* context, const BinaryArguments& arguments,
+                    const std::vector<double>& number, bool swapped, Row* row) {
+  for (size_t i = 0; i < row->size(); ++i) {
+    const Operand vector = OperandAt(*row, i);
+    if (!vector.present()) continue;
+    const Operand scalar{number[i], nullptr};
+    BinaryResult result = swapped ? CalculateOne(context, arguments, scalar, vector)
+                                  : CalculateOne(context, arguments, vector, scalar);
+    // A comparison keeps the side that is a vector.
+    if (swapped && IsComparison(arguments.op)) result.value = vector;
+    WriteResult(arguments, std::move(result), i, row);
+  }
+}
+
+}  // namespace
+
 bool IsTrim(BinaryOp op) { return op == BinaryOp::kTrimUpper || op == BinaryOp::kTrimLower; }
 
-void InformOfFloats(EvalContext* context, const BinaryArguments& arguments) {
-  const std::string_view op = BinaryOpText(arguments.op);
-  context->annotations().Inform(StrCat("incompatible sample types encountered for binary operator ",
-                                       Quote(op), ": float ", op, " float"),
-                                arguments.position);
-}
+bool KeepsName(BinaryOp op) { return IsComparison(op) || IsTrim(op); }
 
 ScalarOperatorPtr MakeScalarBinary(EvalContext* context, const BinaryArguments& arguments,
                                    ScalarOperatorPtr left, ScalarOperatorPtr right, size_t count) {
@@ -125,21 +155,12 @@ VectorOperatorPtr MakeVectorScalarBinary(EvalContext* context, const BinaryArgum
   params.push_back(std::move(scalar));
   return MakeRowMap(context, std::move(vector), std::move(params),
                     [=](Row* row, std::span<const std::vector<double>> values) {
-                      const std::vector<double>& number = values[0];
-                      if (IsTrim(arguments.op) && CountPresent(row->values) > 0) {
-                        InformOfFloats(context, arguments);
-                      }
-                      const auto vector_at = [&](size_t i) { return row->values[i]; };
-                      const auto scalar_at = [&](size_t i) { return number[i]; };
-                      const auto write = [&](size_t i, double value) { row->values[i] = value; };
-                      if (swapped) {
-                        ApplyBinary(arguments.op, arguments.return_bool, row->values.size(),
-                                    scalar_at, vector_at, vector_at, write);
+                      if (row->has_histograms() || IsTrim(arguments.op)) {
+                        CalculateSteps(context, arguments, values[0], swapped, row);
                       } else {
-                        ApplyBinary(arguments.op, arguments.return_bool, row->values.size(),
-                                    vector_at, scalar_at, vector_at, write);
+                        CalculateNumbers(arguments, values[0], swapped, row);
                       }
-                      if (!IsComparison(arguments.op) || arguments.return_bool)
+                      if (!KeepsName(arguments.op) || arguments.return_bool)
                         DropName(row, context->options());
                     });
 }
@@ -151,7 +172,17 @@ VectorOperatorPtr MakeSetOperator(EvalContext* context, BinaryOp op, const Vecto
 }
 
 VectorOperatorPtr MakeNegation(EvalContext* context, VectorOperatorPtr child) {
-  return MakeNumberMap(context, std::move(child), [](double value) { return -value; });
+  return MakeRowMap(context, std::move(child), {},
+                    [context](Row* row, std::span<const std::vector<double>>) {
+                      for (double& value : row->values) {
+                        if (IsPresent(value)) value = -value;
+                      }
+                      for (HistogramPtr& histogram : row->histograms) {
+                        if (histogram == nullptr) continue;
+                        histogram = std::make_shared<FloatHistogram>(Multiply(*histogram, -1));
+                      }
+                      DropName(row, context->options());
+                    });
 }
 
 }  // namespace narthex::promql

@@ -18,6 +18,8 @@ ScalarOperatorPtr MakeScalarBinary(EvalContext* context, const BinaryArguments& 
 
 // `</` and `>/`, which take a part of a histogram.
 bool IsTrim(BinaryOp op);
+// Whether the result is still what the name says: a part of the operands.
+bool KeepsName(BinaryOp op);
 
 // `swapped`: the scalar stands on the left.
 VectorOperatorPtr MakeVectorScalarBinary(EvalContext* context, const BinaryArguments& arguments,
@@ -34,9 +36,6 @@ VectorOperatorPtr MakeVectorBinary(EvalContext* context, const BinaryArguments& 
 // and, or, unless. The result of "or" needs a Merge, too.
 VectorOperatorPtr MakeSetOperator(EvalContext* context, BinaryOp op, const VectorMatching& matching,
                                   VectorOperatorPtr left, VectorOperatorPtr right, size_t count);
-
-// What trimming says of an operand that is no histogram; the element is gone.
-void InformOfFloats(EvalContext* context, const BinaryArguments& arguments);
 
 VectorOperatorPtr MakeNegation(EvalContext* context, VectorOperatorPtr child);
 

@@ -410,6 +410,7 @@ EvalContext::Options Engine::ContextOptions(const Bounds& bounds, size_t steps,
   if (options_.per_step_stats && query_options.step_stats) options.counted_steps = steps;
   options.delayed_name_removal = options_.delayed_name_removal;
   options.type_and_unit_labels = options_.type_and_unit_labels;
+  options.use_start_timestamps = options_.use_start_timestamps;
   options.deadline = clock_->Now() + std::min(options_.timeout, query_options.timeout);
   options.cancelled = query_options.cancelled;
   const MutexLock lock(&mu_);

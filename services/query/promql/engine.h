@@ -35,6 +35,8 @@ struct EngineOptions {
   ParserOptions parser;
   bool delayed_name_removal = false;
   bool type_and_unit_labels = false;
+  // Start timestamps tell of counter resets, and where a counter began (a feature of upstream).
+  bool use_start_timestamps = false;
   bool per_step_stats = false;  // QueryOptions::step_stats is heard.
   // Threads that read and decode for queries that are long, beside the thread of each query.
   int read_ahead_threads = 0;

@@ -38,6 +38,7 @@ class EvalContext {
     size_t counted_steps = 0;             // Of samples_per_step; 0 when they are not counted.
     bool delayed_name_removal = false;
     bool type_and_unit_labels = false;
+    bool use_start_timestamps = false;
     absl::Time deadline = absl::InfiniteFuture();
     std::function<bool()> cancelled;
   };

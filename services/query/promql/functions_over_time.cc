@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "services/query/promql/kahan.h"
+#include "services/query/promql/mixed_windows.h"
 #include "services/query/promql/quantile.h"
 #include "services/query/promql/window_functions.h"
 
@@ -214,22 +215,23 @@ void DoubleExponentialSmoothing(const WindowInput& input, std::span<double> out)
 }
 
 constexpr bool kKeepsName = true;
+constexpr bool kAnyKind = true;
 
 constexpr WindowFunction kOverTimeFunctions[] = {
-    {"sum_over_time", SumOverTime},
-    {"avg_over_time", AvgOverTime},
-    {"count_over_time", CountOverTime},
+    {"sum_over_time", SumOverTime, false, false, nullptr, false, MixedSumOverTime},
+    {"avg_over_time", AvgOverTime, false, false, nullptr, false, MixedAvgOverTime},
+    {"count_over_time", CountOverTime, false, false, nullptr, kAnyKind},
     {"min_over_time", MinOverTime},
     {"max_over_time", MaxOverTime},
-    {"last_over_time", LastOverTime, kKeepsName},
-    {"first_over_time", FirstOverTime, kKeepsName},
-    {"present_over_time", PresentOverTime},
+    {"last_over_time", LastOverTime, kKeepsName, false, nullptr, false, MixedLastOverTime},
+    {"first_over_time", FirstOverTime, kKeepsName, false, nullptr, false, MixedFirstOverTime},
+    {"present_over_time", PresentOverTime, false, false, nullptr, kAnyKind},
     {"stddev_over_time", StddevOverTime},
     {"stdvar_over_time", StdvarOverTime},
     {"quantile_over_time", QuantileOverTime},
     {"mad_over_time", MadOverTime},
-    {"ts_of_first_over_time", TimeOfFirst},
-    {"ts_of_last_over_time", TimeOfLast},
+    {"ts_of_first_over_time", TimeOfFirst, false, false, nullptr, kAnyKind},
+    {"ts_of_last_over_time", TimeOfLast, false, false, nullptr, kAnyKind},
     {"ts_of_min_over_time", TimeOfMin},
     {"ts_of_max_over_time", TimeOfMax},
     {"double_exponential_smoothing", DoubleExponentialSmoothing},

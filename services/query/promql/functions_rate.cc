@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "services/query/promql/kahan.h"
+#include "services/query/promql/mixed_windows.h"
 #include "services/query/promql/window_functions.h"
 
 // rate, increase, delta, irate, idelta, changes, resets, deriv, predict_linear.
@@ -263,14 +264,20 @@ void PredictLinear(const WindowInput& input, std::span<double> out) {
   }
 }
 
+constexpr bool kUsesStartTimestamps = true;
+
 constexpr WindowFunction kRateFunctions[] = {
-    {"rate", Extrapolated<true, true>, false, true, Extended<true, true>},
-    {"increase", Extrapolated<true, false>, false, true, Extended<true, false>},
-    {"delta", Extrapolated<false, false>, false, false, Extended<false, false>},
-    {"irate", LastTwo<true>},
-    {"idelta", LastTwo<false>},
-    {"changes", Changes, false, false, Changes},
-    {"resets", Resets, false, false, Resets},
+    {"rate", Extrapolated<true, true>, false, true, Extended<true, true>, false, MixedRate,
+     MixedExtendedRate, kUsesStartTimestamps},
+    {"increase", Extrapolated<true, false>, false, true, Extended<true, false>, false,
+     MixedIncrease, MixedExtendedIncrease, kUsesStartTimestamps},
+    {"delta", Extrapolated<false, false>, false, false, Extended<false, false>, false, MixedDelta,
+     MixedExtendedDelta},
+    {"irate", LastTwo<true>, false, false, nullptr, false, MixedIrate, nullptr,
+     kUsesStartTimestamps},
+    {"idelta", LastTwo<false>, false, false, nullptr, false, MixedIdelta},
+    {"changes", Changes, false, false, Changes, false, MixedChanges, MixedChanges},
+    {"resets", Resets, false, false, Resets, false, MixedResets, MixedResets, kUsesStartTimestamps},
     {"deriv", Deriv},
     {"predict_linear", PredictLinear},
 };

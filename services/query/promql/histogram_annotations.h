@@ -54,7 +54,7 @@ inline void WarnOfResetCollision(const AnnotationSite& site, std::string_view op
 
 inline void WarnOfStartTimeOverlap(const AnnotationSite& site) {
   site.annotations->Warn(
-      StrCat("sample has start time that overlaps with previous sample timestamp for metric name ",
+      StrCat("sample has start time that overlaps with previous sample timestamp for metric ",
              Quote(site.metric_name)),
       site.position);
 }

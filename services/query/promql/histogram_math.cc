@@ -68,16 +68,25 @@ HistogramSum::HistogramSum(const FloatHistogram& first)
       negative_(MakeCells(first.negative_spans, first.negative_buckets)),
       custom_values_(first.custom_values) {}
 
-void HistogramSum::Scale(double factor) {
-  const auto scale = [factor](KahanSum* sum) {
-    sum->sum *= factor;
-    sum->compensation *= factor;
+template <typename Change>
+void HistogramSum::ChangeAll(Change change) {
+  const auto change_sum = [&](KahanSum* sum) {
+    sum->sum = change(sum->sum);
+    if (sum->compensation != 0) sum->compensation = change(sum->compensation);
   };
-  scale(&zero_);
-  scale(&count_);
-  scale(&sum_);
-  for (Cell& cell : positive_) scale(&cell.count);
-  for (Cell& cell : negative_) scale(&cell.count);
+  change_sum(&zero_);
+  change_sum(&count_);
+  change_sum(&sum_);
+  for (Cell& cell : positive_) change_sum(&cell.count);
+  for (Cell& cell : negative_) change_sum(&cell.count);
+}
+
+void HistogramSum::Scale(double factor) {
+  ChangeAll([factor](double number) { return number * factor; });
+}
+
+void HistogramSum::Divide(double divisor) {
+  ChangeAll([divisor](double number) { return number / divisor; });
 }
 
 bool HistogramSum::HasOverflow() const {
@@ -130,6 +139,10 @@ void HistogramSum::ReduceCells(int shift, Cells* cells) {
     }
   }
   *cells = std::move(reduced);
+}
+
+void HistogramSum::LimitResolution(int32_t schema) {
+  if (schema_ != kCustomBucketsSchema && schema < schema_) ReduceTo(schema);
 }
 
 void HistogramSum::ReduceTo(int32_t schema) {

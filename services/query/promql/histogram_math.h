@@ -34,6 +34,9 @@ class HistogramSum {
   HistogramOutcome Sub(const FloatHistogram& other) { return Combine(other, -1); }
   // Everything, compensations included.
   void Scale(double factor);
+  void Divide(double divisor);
+  // Joins buckets until the resolution is no finer than that of `schema`.
+  void LimitResolution(int32_t schema);
   // The count, the sum or a bucket is infinite.
   bool HasOverflow() const;
   FloatHistogram Result() const;
@@ -54,6 +57,8 @@ class HistogramSum {
   static bool AddToZero(const Cells& cells, int32_t schema, double* threshold, KahanSum* zero);
   static void DropWithin(double threshold, int32_t schema, Cells* cells);
 
+  template <typename Change>
+  void ChangeAll(Change change);
   HistogramOutcome Combine(const FloatHistogram& other, double sign);
   void WidenZero(double threshold);
   void ReconcileZero(HistogramSum* other);

@@ -45,18 +45,27 @@ VectorOperatorPtr MakeLabelJoin(EvalContext* context, VectorOperatorPtr child,
                                 std::string destination, std::string separator,
                                 std::vector<std::string> sources);
 
-// functions_histogram.cc: of classic histograms.
-VectorOperatorPtr MakeHistogramQuantile(EvalContext* context, VectorOperatorPtr child,
-                                        ScalarOperatorPtr quantile, const Grid& grid,
-                                        PositionRange position);
-// `label` gets the quantile of each result.
+// functions_histogram.cc: of native histograms and, but for the first, of classic ones.
+using HistogramNumber = double (*)(const FloatHistogram& histogram);
+// histogram_count, _sum, _avg, _stddev and _stdvar. Null when there is no such function.
+HistogramNumber FindHistogramNumber(std::string_view name);
+VectorOperatorPtr MakeHistogramNumber(EvalContext* context, VectorOperatorPtr child,
+                                      HistogramNumber number);
+struct HistogramArguments {
+  // Gets the quantile of each result; may be empty.
+  std::string label;
+  // Where the arguments stand.
+  PositionRange first;
+  PositionRange vector;
+  std::vector<PositionRange> quantiles;
+};
+// histogram_quantile and histogram_quantiles.
 VectorOperatorPtr MakeHistogramQuantiles(EvalContext* context, VectorOperatorPtr child,
-                                         std::string label,
                                          std::vector<ScalarOperatorPtr> quantiles, const Grid& grid,
-                                         PositionRange position);
+                                         HistogramArguments arguments);
 VectorOperatorPtr MakeHistogramFraction(EvalContext* context, VectorOperatorPtr child,
                                         ScalarOperatorPtr lower, ScalarOperatorPtr upper,
-                                        const Grid& grid, PositionRange position);
+                                        const Grid& grid, HistogramArguments arguments);
 
 // functions_misc.cc.
 VectorOperatorPtr MakeVector(ScalarOperatorPtr scalar);

@@ -73,7 +73,7 @@ bool IsUniqueCall(const Call& call, const EvalContext::Options& options) {
 
 bool IsUniqueBinary(const Binary& binary, const EvalContext::Options& options) {
   if (binary.op == BinaryOp::kOr) return false;
-  if (!IsComparison(binary.op) && !IsSetOperator(binary.op) && !options.delayed_name_removal) {
+  if (!KeepsName(binary.op) && !IsSetOperator(binary.op) && !options.delayed_name_removal) {
     return true;
   }
   const bool scalar_left = TypeOf(*binary.left) == ValueType::kScalar;
@@ -242,8 +242,8 @@ size_t Planner::AddSelector(const VectorSelector& selector, Timestamp start, Tim
   request.hints.end = end;
   request.hints.step_ms = grid.count > 1 ? grid.step : 0;
   request.hints.range_ms = range_ms;
-  request.hints.newest_only =
-      range_ms == 0 && !selector.smoothed && (grid.count == 1 || selector.time.has_at());
+  request.hints.newest_only = range_ms == 0 && !selector.smoothed && !detects_resets() &&
+                              (grid.count == 1 || selector.time.has_at());
   Surroundings around = std::exchange(surroundings_, {});
   request.hints.function = std::move(around.function);
   request.hints.grouping = std::move(around.grouping);
@@ -253,7 +253,8 @@ size_t Planner::AddSelector(const VectorSelector& selector, Timestamp start, Tim
 }
 
 VectorOperatorPtr Planner::PlanSelector(const VectorSelector& selector, const Grid& grid,
-                                        InstantSelection::Reads reads, bool labels_unused) {
+                                        InstantSelection::Reads reads, bool labels_unused,
+                                        bool numbers_only) {
   if (selector.anchored) {
     context_->Error("anchored modifier can only be used with range selectors");
     return nullptr;
@@ -268,6 +269,7 @@ VectorOperatorPtr Planner::PlanSelector(const VectorSelector& selector, const Gr
   selection.fixed_time = place.fixed_time;
   selection.reads = reads;
   selection.labels_unused = labels_unused;
+  selection.numbers_only = numbers_only;
   selection.detect_resets = detects_resets();
   selection.position = selector.position;
   selection.smoothed = selector.smoothed;
@@ -437,7 +439,7 @@ ScalarOperatorPtr Planner::PlanScalarNode(const Expr& expr, const Grid& grid) {
       ScalarOperatorPtr left = PlanScalar(*binary.left, grid);
       ScalarOperatorPtr right = left == nullptr ? nullptr : PlanScalar(*binary.right, grid);
       if (right == nullptr) return nullptr;
-      return MakeScalarBinary(context_, {binary.op, true, binary.op_position}, std::move(left),
+      return MakeScalarBinary(context_, {binary.op, true, binary.position}, std::move(left),
                               std::move(right), grid.count);
     }
     case ExprKind::kCall: {
@@ -496,8 +498,8 @@ VectorOperatorPtr Planner::MergeUnlessUnique(const Expr& source, VectorOperatorP
 }
 
 VectorOperatorPtr Planner::PlanBinary(const Binary& binary, const Grid& grid) {
-  const BinaryArguments arguments{binary.op, binary.return_bool, binary.op_position};
-  const bool drops_name = !IsComparison(binary.op) || binary.return_bool;
+  const BinaryArguments arguments{binary.op, binary.return_bool, binary.position};
+  const bool drops_name = !KeepsName(binary.op) || binary.return_bool;
   const bool scalar_left = TypeOf(*binary.left) == ValueType::kScalar;
   const bool scalar_right = TypeOf(*binary.right) == ValueType::kScalar;
   if (scalar_left || scalar_right) {
@@ -542,6 +544,8 @@ VectorOperatorPtr Planner::PlanAggregate(const Aggregate& aggregate, const Grid&
   arguments.op = aggregate.op;
   arguments.grouping = aggregate.grouping;
   arguments.without = aggregate.without;
+  arguments.position = aggregate.position;
+  arguments.expr_position = aggregate.expr->position;
   ScalarOperatorPtr param;
   if (aggregate.param != nullptr) {
     arguments.param_position = aggregate.param->position;

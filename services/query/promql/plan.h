@@ -53,7 +53,8 @@ class Planner {
   VectorOperatorPtr PlanVectorNode(const Expr& expr, const Grid& grid);
   ScalarOperatorPtr PlanScalarNode(const Expr& expr, const Grid& grid);
   VectorOperatorPtr PlanSelector(const VectorSelector& selector, const Grid& grid,
-                                 InstantSelection::Reads reads, bool labels_unused = false);
+                                 InstantSelection::Reads reads, bool labels_unused = false,
+                                 bool numbers_only = false);
   RangeOperatorPtr PlanMatrixSelector(const MatrixSelector& matrix, const Grid& grid);
   RangeOperatorPtr PlanSubquery(const Subquery& subquery, const Grid& grid);
   VectorOperatorPtr PlanBinary(const Binary& binary, const Grid& grid);
@@ -63,6 +64,7 @@ class Planner {
   VectorOperatorPtr PlanWindowCall(const Call& call, const Grid& grid, bool name_unused);
   VectorOperatorPtr PlanTimeCall(const Call& call, const Grid& grid);
   VectorOperatorPtr PlanTimestamp(const Call& call, const Grid& grid);
+  VectorOperatorPtr PlanStartTimestamp(const Call& call, const Grid& grid);
   VectorOperatorPtr PlanAbsent(const Call& call, const Grid& grid);
   VectorOperatorPtr PlanLabelCall(const Call& call, const Grid& grid);
   VectorOperatorPtr PlanHistogramCall(const Call& call, const Grid& grid);

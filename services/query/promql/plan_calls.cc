@@ -21,6 +21,13 @@ VectorOperatorPtr MakeNameDrop(EvalContext* context, VectorOperatorPtr child) {
                     });
 }
 
+// The rows of the child without what is in them.
+VectorOperatorPtr MakeNothing(EvalContext* context, VectorOperatorPtr child) {
+  return MakeRowMap(
+      context, std::move(child), {},
+      [](Row* row, std::span<const std::vector<double>>) { row->Reset(row->size()); });
+}
+
 // What absent() knows of the series that is missing: labels that the selector sets once, by
 // equality.
 Labels AbsentLabels(const Expr& expr) {
@@ -69,11 +76,7 @@ VectorOperatorPtr Planner::PlanCall(const Call& call, const Grid& grid, bool nam
     ScalarOperatorPtr scalar = PlanScalar(*call.args[0], grid);
     return scalar == nullptr ? nullptr : MakeVector(std::move(scalar));
   }
-  if (name == "start_timestamp") {
-    context_->Error(
-        "function \"start_timestamp\" needs start timestamps, which are not stored yet");
-    return nullptr;
-  }
+  if (name == "start_timestamp") return PlanStartTimestamp(call, grid);
   return PlanNumberCall(call, grid);
 }
 
@@ -135,6 +138,20 @@ VectorOperatorPtr Planner::PlanTimestamp(const Call& call, const Grid& grid) {
   return result == nullptr ? nullptr : MergeUnlessUnique(arg, std::move(result));
 }
 
+VectorOperatorPtr Planner::PlanStartTimestamp(const Call& call, const Grid& grid) {
+  const Expr& arg = Unparen(*call.args[0]);
+  VectorOperatorPtr child;
+  // Only samples as they are stored have one.
+  if (context_->options().use_start_timestamps && arg.kind == ExprKind::kVectorSelector) {
+    child = PlanSelector(As<VectorSelector>(arg), grid, InstantSelection::Reads::kStartTimestamps);
+  } else {
+    child = PlanVector(arg, grid);
+    if (child != nullptr) child = MakeNothing(context_, std::move(child));
+  }
+  if (child == nullptr) return nullptr;
+  return MergeUnlessUnique(arg, MakeNameDrop(context_, std::move(child)));
+}
+
 VectorOperatorPtr Planner::PlanAbsent(const Call& call, const Grid& grid) {
   const Expr& arg = Unparen(*call.args[0]);
   VectorOperatorPtr child;
@@ -165,39 +182,46 @@ VectorOperatorPtr Planner::PlanLabelCall(const Call& call, const Grid& grid) {
 
 VectorOperatorPtr Planner::PlanHistogramCall(const Call& call, const Grid& grid) {
   const std::string_view name = call.function->name;
+  const HistogramNumber number = FindHistogramNumber(name);
+  bool* const reads =
+      name == "histogram_count" || name == "histogram_sum" || name == "histogram_avg"
+          ? &reads_counts_
+          : &reads_buckets_;
+  // Upstream looks at counts alone for the first three, and at what it will for deviations.
+  const bool tells = number == nullptr || reads == &reads_counts_;
+  const bool before = *reads;
+  if (tells) *reads = true;
   std::vector<ScalarOperatorPtr> scalars;
   VectorOperatorPtr child;
-  std::string label;
-  if (name != "histogram_quantile" && name != "histogram_quantiles" &&
-      name != "histogram_fraction") {
-    context_->Error("function ", Quote(name),
-                    " needs native histograms, which are not supported yet");
-    return nullptr;
-  }
-  PositionRange position;
+  const Expr* vector = nullptr;
+  HistogramArguments arguments;
+  arguments.first = call.args[0]->position;
   for (const ExprPtr& arg : call.args) {
     if (TypeOf(*arg) == ValueType::kString) {
-      label = StringOf(*arg);
+      arguments.label = StringOf(*arg);
     } else if (TypeOf(*arg) == ValueType::kVector) {
+      vector = arg.get();
       child = PlanVector(*arg, grid);
-      position = arg->position;
+      arguments.vector = arg->position;
     } else {
       scalars.push_back(PlanScalar(*arg, grid));
+      arguments.quantiles.push_back(arg->position);
     }
-    if (!context_->ok()) return nullptr;
+    if (!context_->ok()) break;
+  }
+  *reads = before;
+  if (!context_->ok()) return nullptr;
+  if (number != nullptr) {
+    return MergeUnlessUnique(*vector, MakeHistogramNumber(context_, std::move(child), number));
   }
   // Histograms of several metrics can become equal by losing their names.
-  if (name == "histogram_quantile") {
-    return MakeMerge(context_, MakeHistogramQuantile(context_, std::move(child),
-                                                     std::move(scalars[0]), grid, position));
+  if (name == "histogram_fraction") {
+    return MakeMerge(context_,
+                     MakeHistogramFraction(context_, std::move(child), std::move(scalars[0]),
+                                           std::move(scalars[1]), grid, std::move(arguments)));
   }
-  if (name == "histogram_quantiles") {
-    return MakeMerge(context_, MakeHistogramQuantiles(context_, std::move(child), std::move(label),
-                                                      std::move(scalars), grid, position));
-  }
-  return MakeMerge(context_,
-                   MakeHistogramFraction(context_, std::move(child), std::move(scalars[0]),
-                                         std::move(scalars[1]), grid, position));
+  return MakeMerge(context_, MakeHistogramQuantiles(context_, std::move(child), std::move(scalars),
+                                                    grid, std::move(arguments)));
 }
 
 VectorOperatorPtr Planner::PlanNumberCall(const Call& call, const Grid& grid) {
@@ -273,7 +297,8 @@ VectorOperatorPtr Planner::PlanInfo(const Call& call, const Grid& grid) {
   // The info series are read where the first selector of the argument reads.
   const std::vector<const VectorSelector*> selectors = Selectors(*call.args[0]);
   if (!selectors.empty()) selector.time = selectors.front()->time;
-  VectorOperatorPtr info = PlanSelector(selector, grid, InstantSelection::Reads::kTimestamps);
+  VectorOperatorPtr info = PlanSelector(selector, grid, InstantSelection::Reads::kTimestamps,
+                                        /*labels_unused=*/false, /*numbers_only=*/true);
   if (info == nullptr) return nullptr;
   return MakeInfo(context_, std::move(child), std::move(info), std::move(arguments), grid.count);
 }

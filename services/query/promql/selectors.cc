@@ -184,7 +184,9 @@ class InstantSelector : public VectorOperator {
 
   bool Next(Row* row) override {
     if (!reader_.Next(&samples_)) return false;
-    if (!selection_.labels_unused) row->labels = reader_.labels();
+    // What is said of histograms names their metric.
+    const bool labelled = !selection_.labels_unused || samples_.has_histograms();
+    row->labels = labelled ? reader_.labels() : Labels();
     row->drop_name = false;
     row->values.resize(selection_.grid.count);
     row->histograms.clear();
@@ -201,7 +203,7 @@ class InstantSelector : public VectorOperator {
       }
     }
     CountSamples(*row);
-    return true;
+    return context_->ok();
   }
 
  private:
@@ -223,6 +225,12 @@ class InstantSelector : public VectorOperator {
       const size_t newest = NewestAt(time, &cursor);
       if (newest == kNone) continue;
       const double value = samples_.values()[newest];
+      if (selection_.numbers_only && samples_.kind(newest) != SampleKind::kFloat &&
+          !IsStale(value)) {
+        context_->Error("this should be an info metric, with float samples: ",
+                        row->labels.ToString());
+        return;
+      }
       if (samples_.kind(newest) == SampleKind::kFloat || IsStale(value) ||
           selection_.reads != InstantSelection::Reads::kValues) {
         row->SetNumber(i, ReadNumber(newest));
@@ -335,6 +343,10 @@ class InstantSelector : public VectorOperator {
       return carried;
     }
     const FloatHistogram& second = samples_.float_histogram(after);
+    if (first.uses_custom_buckets() != second.uses_custom_buckets()) {
+      WarnOfMixedSchemas(site);
+      return std::nullopt;
+    }
     const bool counter = first.reset_hint != CounterResetHint::kGauge ||
                          second.reset_hint != CounterResetHint::kGauge;
     return InterpolateHistograms(site, {timestamps[before], &first}, {timestamps[after], &second},
@@ -391,7 +403,12 @@ class SubqueryRange : public RangeOperator {
     series->samples.Clear();
     for (size_t i = 0; i < row_.values.size(); ++i) {
       if (const FloatHistogram* histogram = row_.HistogramAt(i)) {
-        series->samples.AppendFloatHistogram(grid_.At(i), *histogram);
+        FloatHistogram sample = *histogram;
+        // What it knows of resets is about the sample that was stored before it.
+        if (sample.reset_hint != CounterResetHint::kGauge) {
+          sample.reset_hint = CounterResetHint::kUnknown;
+        }
+        series->samples.AppendFloatHistogram(grid_.At(i), std::move(sample));
       } else if (IsPresent(row_.values[i])) {
         series->samples.Append(grid_.At(i), row_.values[i]);
       }

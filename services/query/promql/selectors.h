@@ -27,6 +27,8 @@ struct InstantSelection {
   // Histograms that do not know whether there was a counter reset before them are told, as upstream
   // tells them where only counts and sums are wanted.
   bool detect_resets = false;
+  // Of info metrics: histograms are an error.
+  bool numbers_only = false;
   PositionRange position;
 };
 

@@ -4,6 +4,7 @@
 
 #include "lib/labels/labels_builder.h"
 #include "services/query/promql/binary.h"
+#include "services/query/promql/binary_histogram.h"
 #include "services/query/promql/binary_number.h"
 #include "services/query/promql/row_operators.h"
 
@@ -90,7 +91,7 @@ class VectorBinary : public VectorOperator {
     for (size_t i = 0; i < count_; ++i) {
       const Row* first = nullptr;
       for (const Row* row : group.rows) {
-        if (IsAbsent(row->values[i])) continue;
+        if (!row->PresentAt(i)) continue;
         if (first != nullptr) {
           conflicts_.resize(count_);
           if (conflicts_[i].first == nullptr) conflicts_[i] = {first, row};
@@ -104,8 +105,9 @@ class VectorBinary : public VectorOperator {
   static void JoinRows(Group* group) {
     Row* joined = group->rows.front();
     for (const Row* row : group->rows) {
-      for (size_t i = 0; i < row->values.size(); ++i) {
-        if (IsAbsent(joined->values[i])) joined->values[i] = row->values[i];
+      if (row == joined) continue;
+      for (size_t i = 0; i < row->size(); ++i) {
+        if (row->PresentAt(i) && !joined->PresentAt(i)) joined->CopyAt(i, *row);
       }
     }
     group->rows.resize(1);
@@ -138,7 +140,7 @@ class VectorBinary : public VectorOperator {
 
   bool Match(const Row& many) {
     for (size_t i = 0; i < conflicts_.size(); ++i) {
-      if (conflicts_[i].first != nullptr && IsPresent(many.values[i])) return Report(conflicts_[i]);
+      if (conflicts_[i].first != nullptr && many.PresentAt(i)) return Report(conflicts_[i]);
     }
     const size_t number =
         fill_one_.has_value() ? GroupOf(many.labels) : grouper_.Lookup(many.labels);
@@ -146,34 +148,35 @@ class VectorBinary : public VectorOperator {
     Group& group = groups_[number];
     if (group.matched.empty()) group.matched.assign(count_, false);
     for (const Row* one : group.rows) {
-      const auto one_at = [one](size_t i) { return one->values[i]; };
-      if (!Combine(&group, many, one->labels, one_at)) return false;
+      if (!Combine(&group, many, *one)) return false;
     }
     if (!fill_one_.has_value()) return true;
-    const auto missing_at = [&](size_t i) {
-      for (const Row* one : group.rows) {
-        if (IsPresent(one->values[i])) return Absent();
+    Row missing;
+    missing.labels = grouper_.GroupLabels(many.labels);
+    missing.values.assign(count_, *fill_one_);
+    for (const Row* one : group.rows) {
+      for (size_t i = 0; i < count_; ++i) {
+        if (one->PresentAt(i)) missing.values[i] = Absent();
       }
-      return *fill_one_;
-    };
-    return Combine(&group, many, grouper_.GroupLabels(many.labels), missing_at);
+    }
+    return Combine(&group, many, missing);
   }
 
-  template <typename OneAt>
-  bool Combine(Group* group, const Row& many, const Labels& one_labels, OneAt one_at) {
+  bool Combine(Group* group, const Row& many, const Row& one) {
     Row out;
-    out.labels = ResultLabels(many.labels, one_labels);
-    const auto many_at = [&many](size_t i) { return many.values[i]; };
-    if (!MarkMatched(group, out.labels, many_at, one_at)) return false;
-    Calculate(many_at, one_at, &out);
+    out.labels = ResultLabels(many.labels, one.labels);
+    std::vector<bool> calculated;
+    Calculate(many, one, &out, &calculated);
+    if (!MarkMatched(group, out.labels, many, one, calculated)) return false;
     ready_.push_back(std::move(out));
     return true;
   }
 
   // Notes the steps at which both sides are there; an error where one was noted before. A filter
-  // that drops the result changes nothing about that.
-  template <typename ManyAt, typename OneAt>
-  bool MarkMatched(Group* group, const Labels& result, ManyAt many_at, OneAt one_at) {
+  // that drops the result changes nothing about that, but what cannot be calculated does not
+  // count: `calculated` tells of that, unless it is empty.
+  bool MarkMatched(Group* group, const Labels& result, const Row& many, const Row& one,
+                   const std::vector<bool>& calculated) {
     std::vector<bool>* results = nullptr;
     if (grouped()) {
       results = &group->matched_results[result];
@@ -181,7 +184,10 @@ class VectorBinary : public VectorOperator {
     }
     std::vector<bool>& taken = grouped() ? *results : group->matched;
     for (size_t i = 0; i < count_; ++i) {
-      if (IsAbsent(many_at(i)) || IsAbsent(one_at(i))) continue;
+      if (calculated.empty() ? IsAbsent(many.values[i]) || IsAbsent(one.values[i])
+                             : !calculated[i]) {
+        continue;
+      }
       if (taken[i]) {
         context_->Error(
             grouped() ? "multiple matches for labels: grouping labels must ensure unique matches"
@@ -198,32 +204,53 @@ class VectorBinary : public VectorOperator {
   void FillMany(const Group& group, const Row& one) {
     Row out;
     out.labels = ResultLabels(grouper_.GroupLabels(one.labels), one.labels);
-    const auto many_at = [&](size_t i) {
-      const bool matched = !group.matched.empty() && group.matched[i];
-      return matched ? Absent() : *fill_many_;
-    };
-    Calculate(
-        many_at, [&one](size_t i) { return one.values[i]; }, &out);
+    Row missing;
+    missing.values.assign(count_, *fill_many_);
+    for (size_t i = 0; i < group.matched.size(); ++i) {
+      if (group.matched[i]) missing.values[i] = Absent();
+    }
+    std::vector<bool> calculated;
+    Calculate(missing, one, &out, &calculated);
     ready_.push_back(std::move(out));
   }
 
-  template <typename ManyAt, typename OneAt>
-  void Calculate(ManyAt many_at, OneAt one_at, Row* out) {
+  // `*calculated` stays empty where all that is there can be calculated.
+  void Calculate(const Row& many, const Row& one, Row* out, std::vector<bool>* calculated) {
+    if (many.has_histograms() || one.has_histograms() || IsTrim(arguments_.op)) {
+      CalculateSteps(many, one, out, calculated);
+    } else {
+      CalculateNumbers(many, one, out);
+    }
+    if (arguments_.return_bool) DropName(out, context_->options());
+  }
+
+  void CalculateSteps(const Row& many, const Row& one, Row* out, std::vector<bool>* calculated) {
+    out->Reset(count_);
+    calculated->assign(count_, false);
+    for (size_t i = 0; i < count_; ++i) {
+      if (!many.PresentAt(i) || !one.PresentAt(i)) continue;
+      const Operand left = OperandAt(swapped_ ? one : many, i);
+      const Operand right = OperandAt(swapped_ ? many : one, i);
+      BinaryResult result = CalculateOne(context_, arguments_, left, right);
+      (*calculated)[i] = !result.incompatible;
+      WriteResult(arguments_, std::move(result), i, out);
+    }
+  }
+
+  void CalculateNumbers(const Row& many, const Row& one, Row* out) {
     out->values.resize(count_);
+    const auto many_at = [&many](size_t i) { return many.values[i]; };
+    const auto one_at = [&one](size_t i) { return one.values[i]; };
     const auto write = [out](size_t i, double value) { out->values[i] = value; };
     if (swapped_) {
       ApplyBinary(arguments_.op, arguments_.return_bool, count_, one_at, many_at, one_at, write);
     } else {
       ApplyBinary(arguments_.op, arguments_.return_bool, count_, many_at, one_at, many_at, write);
     }
-    if (arguments_.return_bool) DropName(out, context_->options());
-    const bool trims =
-        arguments_.op == BinaryOp::kTrimLower || arguments_.op == BinaryOp::kTrimUpper;
-    if (trims) InformOfFloats(context_, arguments_);
   }
 
   Labels ResultLabels(const Labels& many, const Labels& one) {
-    if (IsComparison(arguments_.op)) {
+    if (KeepsName(arguments_.op)) {
       builder_.Reset(many);
     } else {
       builder_.Reset(WithoutName(many));

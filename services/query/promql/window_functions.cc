@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "services/query/promql/mixed_windows.h"
 #include "services/query/promql/row_operators.h"
 
 namespace narthex::promql {
@@ -36,14 +37,20 @@ class WindowFunctionOperator : public VectorOperator {
       if (!context_->Tick(used)) return false;
       if (used == 0) continue;
       row->Reset(spec.grid.count);
-      const WindowInput input{
-          context_,      &spec,    windows_, series_.samples.timestamps(), series_.samples.values(),
-          param_values_, position_};
-      (spec.extended() ? function_.extended_kernel : function_.kernel)(input, row->values);
+      const WindowInput input{context_,
+                              &spec,
+                              windows_,
+                              series_.samples.timestamps(),
+                              series_.samples.values(),
+                              param_values_,
+                              position_,
+                              &series_.samples,
+                              series_.labels.metric_name()};
+      RunKernel(input, row);
       if (!context_->ok()) return false;
       row->labels = std::move(series_.labels);
       row->drop_name = series_.drop_name;
-      if (function_.wants_counter) CheckCounter(row->labels);
+      if (function_.wants_counter && HasNumbers(*row)) CheckCounter(row->labels);
       if (!function_.keeps_name) DropName(row, context_->options());
       return true;
     }
@@ -51,6 +58,30 @@ class WindowFunctionOperator : public VectorOperator {
   }
 
  private:
+  void RunKernel(const WindowInput& input, Row* row) const {
+    const bool extended = input.spec->extended();
+    const WindowKernel kernel = extended ? function_.extended_kernel : function_.kernel;
+    const bool starts = function_.uses_start_timestamps &&
+                        context_->options().use_start_timestamps &&
+                        !input.samples->start_timestamps().empty();
+    if (!starts && (!input.samples->has_histograms() || function_.any_kind)) {
+      kernel(input, row->values);
+      return;
+    }
+    const MixedWindowKernel mixed =
+        extended ? function_.extended_mixed_kernel : function_.mixed_kernel;
+    if (mixed != nullptr) {
+      mixed(input, row);
+    } else {
+      IgnoreHistograms(kernel, input, row);
+    }
+  }
+
+  // Of a row without histograms it is taken for granted.
+  static bool HasNumbers(const Row& row) {
+    return !row.has_histograms() || CountPresent(row.values) > 0;
+  }
+
   bool EvaluateParams() {
     if (param_values_.size() == params_.size()) return true;
     param_values_.resize(params_.size());

@@ -22,10 +22,16 @@ struct WindowInput {
   std::span<const double> values;
   std::span<const std::vector<double>> params;  // One column of steps a scalar argument.
   PositionRange position;                       // Of the first argument, for annotations.
+  // All of the series, and its name.
+  const SampleBuffer* samples = nullptr;
+  std::string_view metric_name;
 };
 
 // Writes the result of each window to `out`; steps without one stay as they are, which is absent.
 using WindowKernel = void (*)(const WindowInput& input, std::span<double> out);
+
+// The same of a series with histograms or start timestamps; `out` has nothing at any step yet.
+using MixedWindowKernel = void (*)(const WindowInput& input, Row* out);
 
 struct WindowFunction {
   std::string_view name;
@@ -35,6 +41,13 @@ struct WindowFunction {
   bool wants_counter = false;
   // Of anchored and smoothed ranges; null where upstream refuses them.
   WindowKernel extended_kernel = nullptr;
+  // What is done with histograms: by `kernel`, which looks at times only; or by these; or else they
+  // are left out.
+  bool any_kind = false;
+  MixedWindowKernel mixed_kernel = nullptr;
+  MixedWindowKernel extended_mixed_kernel = nullptr;
+  // Looks at start timestamps, where the query does.
+  bool uses_start_timestamps = false;
 };
 
 // Null when there is none of that name in the file.

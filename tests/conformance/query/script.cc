@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 #include "lib/base/duration.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/model/stale.h"
+#include "services/query/promql/histogram_math.h"
 #include "services/query/promql/parser.h"
 
 namespace narthex::testing {
@@ -75,13 +78,154 @@ bool TakeNumber(std::string_view* text, double* value) {
   return true;
 }
 
+// Takes "{{schema:1 sum:15 count:10 buckets:[3 2 5]}}" off the front of `text`.
+absl::Status TakeHistogram(std::string_view* text, ScriptPoint* point) {
+  const size_t end = text->find("}}");
+  if (!text->starts_with("{{") || end == std::string_view::npos) {
+    return InvalidArgument("bad histogram ", *text);
+  }
+  std::string_view rest = TrimSpace(text->substr(2, end - 2));
+  text->remove_prefix(end + 2);
+  FloatHistogram histogram;
+  int64_t offset = 0;
+  int64_t negative_offset = 0;
+  while (!rest.empty()) {
+    const size_t colon = rest.find(':');
+    if (colon == std::string_view::npos) return InvalidArgument("bad histogram key ", rest);
+    const std::string_view key = rest.substr(0, colon);
+    rest.remove_prefix(colon + 1);
+    std::vector<double> numbers;
+    std::string_view word;
+    if (rest.starts_with("[")) {
+      const size_t close = rest.find(']');
+      if (close == std::string_view::npos) return InvalidArgument("bad histogram list ", rest);
+      std::string_view list = rest.substr(1, close - 1);
+      rest = TrimSpace(rest.substr(close + 1));
+      while (!TrimSpace(list).empty()) {
+        double number = 0;
+        list = TrimSpace(list);
+        if (!TakeNumber(&list, &number)) return InvalidArgument("bad histogram number ", list);
+        numbers.push_back(number);
+      }
+    } else {
+      word = TakeWord(&rest);
+    }
+    double number = 0;
+    const bool is_number = ParseDouble(word, &number);
+    if (key == "buckets") {
+      histogram.positive_buckets = numbers;
+    } else if (key == "n_buckets") {
+      histogram.negative_buckets = numbers;
+    } else if (key == "custom_values") {
+      histogram.custom_values = numbers;
+    } else if (key == "counter_reset_hint") {
+      static constexpr std::string_view kHints[] = {"unknown", "reset", "not_reset", "gauge"};
+      const auto* found = std::find(std::begin(kHints), std::end(kHints), word);
+      if (found == std::end(kHints)) return InvalidArgument("bad counter reset hint ", word);
+      histogram.reset_hint = static_cast<CounterResetHint>(found - std::begin(kHints));
+      point->names_hint = true;
+    } else if (!is_number) {
+      return InvalidArgument("bad histogram value ", key, ":", word);
+    } else if (key == "schema") {
+      histogram.schema = static_cast<int32_t>(number);
+    } else if (key == "sum") {
+      histogram.sum = number;
+    } else if (key == "count") {
+      histogram.count = number;
+    } else if (key == "z_bucket") {
+      histogram.zero_count = number;
+    } else if (key == "z_bucket_w") {
+      histogram.zero_threshold = number;
+    } else if (key == "offset") {
+      offset = static_cast<int64_t>(number);
+    } else if (key == "n_offset") {
+      negative_offset = static_cast<int64_t>(number);
+    } else {
+      return InvalidArgument("unknown histogram key ", key);
+    }
+  }
+  const auto span = [](int64_t first, const std::vector<double>& buckets) {
+    std::vector<HistogramSpan> spans;
+    if (!buckets.empty()) {
+      spans.push_back({static_cast<int32_t>(first), static_cast<uint32_t>(buckets.size())});
+    }
+    return spans;
+  };
+  histogram.positive_spans = span(offset, histogram.positive_buckets);
+  histogram.negative_spans = span(negative_offset, histogram.negative_buckets);
+  point->kind = ScriptPoint::Kind::kHistogram;
+  point->histogram = std::make_shared<FloatHistogram>(std::move(histogram));
+  return absl::OkStatus();
+}
+
+// "{{…}}", "{{…}}xN", "{{…}}+{{…}}xN", "{{…}}-{{…}}xN".
 absl::Status AddHistograms(std::string_view word, std::vector<ScriptPoint>* points) {
-  const size_t times = word.rfind("}}x");
+  std::string_view rest = word;
+  ScriptPoint point;
+  NARTHEX_RETURN_IF_ERROR(TakeHistogram(&rest, &point));
+  ScriptPoint increase;
+  const bool adds = rest.starts_with("+");
+  if (adds || rest.starts_with("-")) {
+    rest.remove_prefix(1);
+    NARTHEX_RETURN_IF_ERROR(TakeHistogram(&rest, &increase));
+  }
   int64_t repeats = 0;
-  if (times != std::string_view::npos && !ParseInt64(word.substr(times + 3), &repeats)) {
+  if (!rest.empty() && !(rest[0] == 'x' && ParseInt64(rest.substr(1), &repeats))) {
     return InvalidArgument("bad histogram point ", word);
   }
-  for (int64_t i = 0; i <= repeats; ++i) points->push_back({ScriptPoint::Kind::kHistogram, 0});
+  for (int64_t i = 0; i <= repeats; ++i) {
+    points->push_back(point);
+    if (increase.histogram == nullptr) continue;
+    promql::HistogramSum sum(*point.histogram);
+    if (adds) {
+      sum.Add(*increase.histogram);
+    } else {
+      sum.Sub(*increase.histogram);
+    }
+    point.histogram = std::make_shared<FloatHistogram>(sum.Result());
+  }
+  return absl::OkStatus();
+}
+
+// Takes a signed duration or a number of seconds off the front of `text`.
+bool TakeOffset(std::string_view* text, int64_t* ms) {
+  size_t length = text->starts_with("-") || text->starts_with("+") ? 1 : 0;
+  while (length < text->size() && (*text)[length] != '-' && (*text)[length] != '+' &&
+         (*text)[length] != 'x') {
+    ++length;
+  }
+  std::string_view number = text->substr(0, length);
+  text->remove_prefix(length);
+  const bool negative = number.starts_with("-");
+  if (negative || number.starts_with("+")) number.remove_prefix(1);
+  const absl::StatusOr<int64_t> parsed = ParseMillis(number);
+  if (!parsed.ok()) return false;
+  *ms = negative ? -*parsed : *parsed;
+  return true;
+}
+
+// "_", "_xN", "-30s", "-30sxN", "-30s-1mxN".
+absl::Status AddStartOffsets(std::string_view word, std::vector<std::optional<int64_t>>* offsets) {
+  int64_t repeats = 0;
+  if (word.starts_with("_")) {
+    if (word != "_" && !(word.starts_with("_x") && ParseInt64(word.substr(2), &repeats))) {
+      return InvalidArgument("bad gap ", word);
+    }
+    offsets->resize(offsets->size() + static_cast<size_t>(std::max<int64_t>(repeats, 1)));
+    return absl::OkStatus();
+  }
+  std::string_view rest = word;
+  int64_t offset = 0;
+  int64_t increase = 0;
+  if (!TakeOffset(&rest, &offset) ||
+      (!rest.empty() && rest[0] != 'x' && !TakeOffset(&rest, &increase)) ||
+      (!rest.empty() && !(rest[0] == 'x' && ParseInt64(rest.substr(1), &repeats)))) {
+    return InvalidArgument("bad start timestamp ", word);
+  }
+  for (int64_t i = 0; i <= repeats; ++i) {
+    offsets->push_back(offset);
+    offset += increase;
+  }
   return absl::OkStatus();
 }
 
@@ -111,7 +255,10 @@ absl::Status AddPoints(std::string_view word, std::vector<ScriptPoint>* points) 
     return InvalidArgument("bad point ", word);
   }
   for (int64_t i = 0; i <= repeats; ++i) {
-    points->push_back({ScriptPoint::Kind::kFloat, value});
+    ScriptPoint point;
+    point.kind = ScriptPoint::Kind::kFloat;
+    point.value = value;
+    points->push_back(std::move(point));
     if (increase != 0) value += increase;
   }
   return absl::OkStatus();
@@ -182,16 +329,18 @@ class ScriptParser {
   }
 
   absl::Status ParseSeriesLines(ScriptCommand* command) {
-    bool start_timestamps = false;
+    std::vector<std::optional<int64_t>> start_offsets;
     for (; next_ < lines_.size() && !lines_[next_].empty(); ++next_) {
       std::string_view rest = lines_[next_];
       const std::string_view name = TakeWord(&rest);
       if (name.ends_with("@st")) {
-        start_timestamps = true;
+        while (!rest.empty()) {
+          NARTHEX_RETURN_IF_ERROR(AddStartOffsets(TakeWord(&rest), &start_offsets));
+        }
         continue;
       }
       NARTHEX_RETURN_IF_ERROR(AddSeries(name, rest, command));
-      command->series.back().start_timestamps = std::exchange(start_timestamps, false);
+      command->series.back().start_offsets = std::exchange(start_offsets, {});
     }
     return absl::OkStatus();
   }
@@ -271,12 +420,6 @@ class ScriptParser {
 };
 
 }  // namespace
-
-bool ScriptSeries::HasHistogram() const {
-  return std::any_of(points.begin(), points.end(), [](const ScriptPoint& point) {
-    return point.kind == ScriptPoint::Kind::kHistogram;
-  });
-}
 
 absl::StatusOr<std::vector<ScriptCommand>> ParseScript(std::string_view text) {
   return ScriptParser(text).Parse();

@@ -2,6 +2,7 @@
 #define NARTHEX_TESTS_CONFORMANCE_QUERY_SCRIPT_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,23 +10,27 @@
 
 #include "absl/status/statusor.h"
 #include "lib/labels/labels.h"
+#include "lib/model/histogram.h"
 #include "lib/model/timestamp.h"
 
 // The language of upstream's PromQL test scripts: load data, clear, evaluate and compare.
 namespace narthex::testing {
 
-// One slot of a series: a number, a gap, or a native histogram (which is only noted).
+// One slot of a series: a number, a gap, or a native histogram.
 struct ScriptPoint {
   enum class Kind : uint8_t { kGap, kFloat, kHistogram };
   Kind kind = Kind::kGap;
   double value = 0;
+  std::shared_ptr<const FloatHistogram> histogram;
+  bool names_hint = false;  // Of an expected histogram: its hint counts.
 };
 
 struct ScriptSeries {
   Labels labels;
   std::vector<ScriptPoint> points;
-  bool start_timestamps = false;  // Preceded by a line of them.
-  bool HasHistogram() const;
+  // Of a loaded series, slot by slot: how far its start timestamp is from the sample, in
+  // milliseconds. May be shorter than points.
+  std::vector<std::optional<int64_t>> start_offsets;
 };
 
 struct ScriptExpectation {

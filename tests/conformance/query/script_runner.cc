@@ -7,10 +7,12 @@
 
 #include "lib/base/regex.h"
 #include "lib/base/strings.h"
-#include "lib/labels/labels_builder.h"
 #include "lib/model/stale.h"
 #include "services/query/promql/functions.h"
+#include "services/query/promql/histogram_buckets.h"
+#include "services/query/promql/histogram_math.h"
 #include "services/query/promql/printer.h"
+#include "tests/conformance/query/script_load.h"
 
 namespace narthex::testing {
 namespace {
@@ -29,6 +31,7 @@ promql::EngineOptions TestOptions(bool delayed_name_removal) {
   options.timeout = absl::Seconds(100);
   options.parser = {true, true, true};
   options.delayed_name_removal = delayed_name_removal;
+  options.use_start_timestamps = true;
   return options;
 }
 
@@ -43,23 +46,6 @@ bool AlmostEqual(double a, double b) {
   return difference / std::min(size, std::numeric_limits<double>::max()) < kEpsilon;
 }
 
-// -- Selections of an expression.
-
-bool Reads(const promql::VectorSelector& selector, const std::vector<Labels>& series) {
-  return std::any_of(series.begin(), series.end(), [&](const Labels& labels) {
-    return std::all_of(
-        selector.matchers.begin(), selector.matchers.end(),
-        [&](const Matcher& matcher) { return matcher.Matches(labels.Get(matcher.name())); });
-  });
-}
-
-bool ReadsAny(const Expr& expr, const std::vector<Labels>& series) {
-  for (const promql::VectorSelector* selector : promql::Selectors(expr)) {
-    if (Reads(*selector, series)) return true;
-  }
-  return false;
-}
-
 template <typename Predicate>
 bool CallsAny(const Expr& expr, Predicate predicate) {
   if (expr.kind == ExprKind::kCall && predicate(promql::As<promql::Call>(expr).function->name)) {
@@ -69,12 +55,6 @@ bool CallsAny(const Expr& expr, Predicate predicate) {
     if (CallsAny(*child, predicate)) return true;
   }
   return false;
-}
-
-bool NeedsHistograms(std::string_view function) {
-  return function == "histogram_count" || function == "histogram_sum" ||
-         function == "histogram_avg" || function == "histogram_stddev" ||
-         function == "histogram_stdvar";
 }
 
 // Functions whose value depends on when they are asked, so that "@" would change it.
@@ -167,6 +147,50 @@ bool ExpectsFailure(const ScriptCommand& command, const absl::Status& status, st
   return expected;
 }
 
+bool AlmostEqual(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](double x, double y) { return AlmostEqual(x, y); });
+}
+
+// Empty buckets do not matter; the hint only where the script names one.
+bool AlmostEqual(const ScriptPoint& point, const FloatHistogram& got) {
+  const FloatHistogram a = promql::Compact(*point.histogram);
+  const FloatHistogram b = promql::Compact(got);
+  return a.schema == b.schema && AlmostEqual(a.count, b.count) && AlmostEqual(a.sum, b.sum) &&
+         AlmostEqual(a.zero_threshold, b.zero_threshold) &&
+         AlmostEqual(a.zero_count, b.zero_count) && a.positive_spans == b.positive_spans &&
+         a.negative_spans == b.negative_spans &&
+         AlmostEqual(a.positive_buckets, b.positive_buckets) &&
+         AlmostEqual(a.negative_buckets, b.negative_buckets) &&
+         AlmostEqual(a.custom_values, b.custom_values) &&
+         (!point.names_hint || a.reset_hint == b.reset_hint);
+}
+
+std::string HistogramText(const FloatHistogram& histogram) {
+  return StrCat(promql::HistogramText(histogram), " of schema ", histogram.schema, ", hint ",
+                static_cast<int>(histogram.reset_hint));
+}
+
+// What is wrong with a value, a number or a histogram.
+std::string CheckPoint(const ScriptPoint& expected, double value, const FloatHistogram* histogram) {
+  if (expected.kind == ScriptPoint::Kind::kFloat && histogram == nullptr) {
+    if (AlmostEqual(expected.value, value)) return "";
+    return StrCat("expected ", expected.value, ", got ", value);
+  }
+  if (expected.kind != ScriptPoint::Kind::kHistogram) {
+    return StrCat("expected ", expected.value, ", got ", HistogramText(*histogram));
+  }
+  const std::string wanted = StrCat("expected ", HistogramText(*expected.histogram), ", got ");
+  if (histogram == nullptr) return StrCat(wanted, value);
+  if (AlmostEqual(expected, *histogram)) return "";
+  return StrCat(wanted, HistogramText(*histogram));
+}
+
+const FloatHistogram* HistogramOf(const SampleBuffer& samples, size_t index) {
+  return samples.kind(index) == SampleKind::kFloatHistogram ? &samples.float_histogram(index)
+                                                            : nullptr;
+}
+
 std::string CheckSamples(const ScriptSeries& expected, const Series& got, Timestamp start,
                          int64_t step_ms) {
   size_t next = 0;
@@ -176,11 +200,10 @@ std::string CheckSamples(const ScriptSeries& expected, const Series& got, Timest
     if (next == got.samples.size() || got.samples.timestamps()[next] != time) {
       return StrCat(expected.labels.ToString(), ": no sample at ", time);
     }
-    const double value = got.samples.values()[next++];
-    if (!AlmostEqual(expected.points[i].value, value)) {
-      return StrCat(expected.labels.ToString(), " at ", time, ": expected ",
-                    expected.points[i].value, ", got ", value);
-    }
+    const std::string wrong =
+        CheckPoint(expected.points[i], got.samples.values()[next], HistogramOf(got.samples, next));
+    ++next;
+    if (!wrong.empty()) return StrCat(expected.labels.ToString(), " at ", time, ": ", wrong);
   }
   if (next < got.samples.size()) {
     return StrCat(expected.labels.ToString(), ": unexpected sample ", got.samples.values()[next],
@@ -234,10 +257,8 @@ std::string CheckVector(const ScriptCommand& command, const promql::Vector& vect
     if (command.ordered && static_cast<size_t>(got - vector.begin()) != i) {
       return StrCat(expected.labels.ToString(), " is at another place");
     }
-    if (!AlmostEqual(expected.points[0].value, got->value)) {
-      return StrCat(expected.labels.ToString(), ": expected ", expected.points[0].value, ", got ",
-                    got->value);
-    }
+    const std::string wrong = CheckPoint(expected.points[0], got->value, got->histogram.get());
+    if (!wrong.empty()) return StrCat(expected.labels.ToString(), ": ", wrong);
   }
   return "";
 }
@@ -272,7 +293,10 @@ Value StepOf(const Matrix& matrix, Timestamp time, bool scalar) {
       if (series.samples.timestamps()[i] != time) continue;
       const double value = series.samples.values()[i];
       if (scalar) return promql::Scalar{time, value};
-      vector.push_back({series.labels, time, value});
+      const FloatHistogram* histogram = HistogramOf(series.samples, i);
+      vector.push_back(
+          {series.labels, time, value,
+           histogram == nullptr ? nullptr : std::make_shared<FloatHistogram>(*histogram)});
     }
   }
   return vector;
@@ -280,82 +304,30 @@ Value StepOf(const Matrix& matrix, Timestamp time, bool scalar) {
 
 }  // namespace
 
-ScriptRunner::ScriptRunner(bool delayed_name_removal)
-    : engine_(TestOptions(delayed_name_removal), RealClock(), &registry_) {}
+ScriptRunner::ScriptRunner(bool delayed_name_removal, ScriptStorage* storage)
+    : engine_(TestOptions(delayed_name_removal), RealClock(), &registry_), storage_(storage) {}
 
 void ScriptRunner::Run(const std::string& name, const std::vector<ScriptCommand>& commands,
                        ScriptOutcome* outcome) {
-  const auto clear = [this] {
-    storage_ = std::make_unique<MemoryStorage>();
-    histogram_series_.clear();
-    start_timestamp_series_.clear();
-  };
-  clear();
+  absl::Status status = storage_->Clear();
   for (const ScriptCommand& command : commands) {
-    if (command.kind == ScriptCommand::Kind::kClear) {
-      clear();
-      continue;
+    const std::string place = StrCat(name, ":", command.line, ": ");
+    if (command.kind == ScriptCommand::Kind::kClear) status = storage_->Clear();
+    if (command.kind == ScriptCommand::Kind::kLoad) status = storage_->Load(LoadedBy(command));
+    if (!status.ok()) {
+      outcome->failures.push_back(StrCat(place, Message(status)));
+      return;
     }
-    if (command.kind == ScriptCommand::Kind::kLoad) {
-      Load(command);
-      continue;
-    }
-    const absl::StatusOr<promql::ExprPtr> expr = engine_.Parse(command.query);
-    const std::string reason = ReasonToSkip(command, expr.ok() ? expr->get() : nullptr);
-    if (!reason.empty()) {
-      ++outcome->skipped[reason];
-      continue;
-    }
+    const bool evaluates = command.kind == ScriptCommand::Kind::kEvalInstant ||
+                           command.kind == ScriptCommand::Kind::kEvalRange;
+    if (!evaluates) continue;
     const std::string wrong = Evaluate(command);
     if (wrong.empty()) {
       ++outcome->passed;
     } else {
-      outcome->failures.push_back(
-          StrCat(name, ":", command.line, ": ", command.query, ": ", wrong));
+      outcome->failures.push_back(StrCat(place, command.query, ": ", wrong));
     }
   }
-}
-
-void ScriptRunner::Load(const ScriptCommand& command) {
-  for (const ScriptSeries& series : command.series) {
-    // Of two lines for one series in a block the later counts.
-    if (std::any_of(&series + 1, command.series.data() + command.series.size(),
-                    [&](const ScriptSeries& later) { return later.labels == series.labels; })) {
-      continue;
-    }
-    if (series.HasHistogram()) histogram_series_.push_back(series.labels);
-    if (series.start_timestamps) start_timestamp_series_.push_back(series.labels);
-    for (size_t i = 0; i < series.points.size(); ++i) {
-      if (series.points[i].kind != ScriptPoint::Kind::kFloat) continue;
-      storage_->Append(series.labels, static_cast<int64_t>(i) * command.step_ms,
-                       series.points[i].value);
-    }
-    if (!command.with_nhcb) continue;
-    // Upstream loads a native histogram beside the classic one.
-    std::string name(series.labels.metric_name());
-    for (std::string_view suffix : {"_bucket", "_sum", "_count"}) {
-      if (name.ends_with(suffix)) name.resize(name.size() - suffix.size());
-    }
-    LabelsBuilder builder(series.labels);
-    builder.Set(kMetricName, name);
-    builder.Del("le");
-    histogram_series_.push_back(builder.Build());
-  }
-}
-
-std::string ScriptRunner::ReasonToSkip(const ScriptCommand& command, const Expr* expr) const {
-  if (expr == nullptr) return "";
-  for (const ScriptSeries& series : command.series) {
-    if (series.HasHistogram()) return "native histograms";
-  }
-  if (ReadsAny(*expr, histogram_series_) || CallsAny(*expr, NeedsHistograms)) {
-    return "native histograms";
-  }
-  const auto is_start_timestamp = [](std::string_view name) { return name == "start_timestamp"; };
-  if (ReadsAny(*expr, start_timestamp_series_) || CallsAny(*expr, is_start_timestamp)) {
-    return "start timestamps";
-  }
-  return "";
 }
 
 std::string ScriptRunner::Evaluate(const ScriptCommand& command) {
@@ -380,8 +352,9 @@ std::string ScriptRunner::EvaluateInstant(const ScriptCommand& command, const st
                                           Timestamp time) {
   // By expression, so that annotations come without places.
   absl::StatusOr<promql::ExprPtr> expr = engine_.Parse(query);
-  absl::StatusOr<promql::Result> result = expr.ok() ? engine_.Instant(storage_.get(), **expr, time)
-                                                    : absl::StatusOr<promql::Result>(expr.status());
+  absl::StatusOr<promql::Result> result = expr.ok()
+                                              ? engine_.Instant(storage_->querier(), **expr, time)
+                                              : absl::StatusOr<promql::Result>(expr.status());
   std::string wrong;
   if (ExpectsFailure(command, result.status(), &wrong) || !wrong.empty()) return wrong;
   wrong = CheckAnnotations(command, *result);
@@ -392,7 +365,7 @@ std::string ScriptRunner::EvaluateInstant(const ScriptCommand& command, const st
   }
   constexpr int64_t kMinute = 60000;
   absl::StatusOr<promql::Result> range =
-      engine_.Range(storage_.get(), **expr, time - kMinute, time + kMinute, kMinute);
+      engine_.Range(storage_->querier(), **expr, time - kMinute, time + kMinute, kMinute);
   if (!range.ok()) return StrCat("as a range: ", Message(range.status()));
   if (command.ordered) return "";
   wrong = CheckValue(command, StepOf(std::get<Matrix>(range->value), time,
@@ -403,8 +376,9 @@ std::string ScriptRunner::EvaluateInstant(const ScriptCommand& command, const st
 std::string ScriptRunner::EvaluateRange(const ScriptCommand& command) {
   absl::StatusOr<promql::ExprPtr> expr = engine_.Parse(command.query);
   absl::StatusOr<promql::Result> result =
-      expr.ok() ? engine_.Range(storage_.get(), **expr, command.start, command.end, command.step_ms)
-                : absl::StatusOr<promql::Result>(expr.status());
+      expr.ok()
+          ? engine_.Range(storage_->querier(), **expr, command.start, command.end, command.step_ms)
+          : absl::StatusOr<promql::Result>(expr.status());
   std::string wrong;
   if (ExpectsFailure(command, result.status(), &wrong) || !wrong.empty()) return wrong;
   wrong = CheckAnnotations(command, *result);

@@ -1,8 +1,6 @@
 #ifndef NARTHEX_TESTS_CONFORMANCE_QUERY_SCRIPT_RUNNER_H_
 #define NARTHEX_TESTS_CONFORMANCE_QUERY_SCRIPT_RUNNER_H_
 
-#include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,30 +8,27 @@
 #include "lib/metrics/registry.h"
 #include "services/query/promql/engine.h"
 #include "tests/conformance/query/script.h"
-#include "tests/support/memory_storage.h"
+#include "tests/conformance/query/script_storage.h"
 
 namespace narthex::testing {
 
 struct ScriptOutcome {
   int passed = 0;
-  std::vector<std::string> failures;   // "file:line: query: what was wrong"
-  std::map<std::string, int> skipped;  // By reason.
+  std::vector<std::string> failures;  // "file:line: query: what was wrong"
 };
 
-// Runs scripts over MemoryStorage, each from an empty storage. An evaluation counts once; an
+// Runs scripts, each from an empty storage. An evaluation counts once; an
 // instant one is checked in up to eleven ways: as it is, reprinted with "@" at five times, and each
 // of those as a step of a range query.
 class ScriptRunner {
  public:
-  explicit ScriptRunner(bool delayed_name_removal);
+  // `storage` must outlive the runner.
+  ScriptRunner(bool delayed_name_removal, ScriptStorage* storage);
   // Adds to `outcome`.
   void Run(const std::string& name, const std::vector<ScriptCommand>& commands,
            ScriptOutcome* outcome);
 
  private:
-  void Load(const ScriptCommand& command);
-  // Why an evaluation cannot be right yet; empty when it can.
-  std::string ReasonToSkip(const ScriptCommand& command, const promql::Expr* expr) const;
   // Each gives what is wrong, or nothing.
   std::string Evaluate(const ScriptCommand& command);
   std::string EvaluateInstant(const ScriptCommand& command, const std::string& query,
@@ -42,10 +37,7 @@ class ScriptRunner {
 
   metrics::Registry registry_;
   promql::Engine engine_;
-  std::unique_ptr<MemoryStorage> storage_;
-  // What the storage cannot hold.
-  std::vector<Labels> histogram_series_;
-  std::vector<Labels> start_timestamp_series_;
+  ScriptStorage* const storage_;
 };
 
 }  // namespace narthex::testing
