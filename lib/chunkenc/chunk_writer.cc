@@ -40,7 +40,7 @@ void ChunkWriter::Append(Timestamp timestamp, double value, Timestamp start) {
   const size_t need = size_ + std::max(kXorSampleBytesMax, kXor2SampleBytesMax);
   if (bytes_.size() < need) bytes_.resize(2 * need);
   uint8_t* const bytes = reinterpret_cast<uint8_t*>(bytes_.data());
-  if (options_.start_timestamps) {
+  if (options_.float_encoding() == Encoding::kXor2) {
     Xor2Append(&xor2_, bytes, &size_, timestamp, value, start);
   } else {
     XorAppend(&xor_, bytes, &size_, timestamp, value);
@@ -93,7 +93,8 @@ void ChunkWriter::AppendAll(const SampleBuffer& samples) {
 void ChunkWriter::Cut() {
   if (samples_ == 0) return;
   FinishedChunk& chunk = finished_.emplace_back();
-  chunk.encoding = EncodingOf(kind_, options_.start_timestamps);
+  chunk.encoding = kind_ == SampleKind::kFloat ? options_.float_encoding()
+                                               : EncodingOf(kind_, options_.start_timestamps);
   chunk.min_time = min_time_;
   chunk.max_time = max_time_;
   chunk.samples = static_cast<uint32_t>(samples_);

@@ -30,6 +30,13 @@ struct ChunkWriterOptions {
   // Encodings 4 to 6, which keep start timestamps; readers older than Prometheus 3.15 cannot read
   // them.
   bool start_timestamps = false;
+  // Encoding 4 for all floats, also where no start timestamps are kept.
+  bool xor2_floats = false;
+
+  // What floats are encoded as.
+  Encoding float_encoding() const {
+    return start_timestamps || xor2_floats ? Encoding::kXor2 : Encoding::kXor;
+  }
 };
 
 // Encodes the samples of one series, of any kind and in time order, into chunks: a new one for

@@ -202,14 +202,11 @@ std::vector<std::string> UnusedSections(const PrometheusConfig& config) {
   const auto add = [&unused](std::string_view name, bool present) {
     if (present) unused.emplace_back(name);
   };
-  const TsdbConfig tsdb = config.storage.tsdb.value_or(TsdbConfig());
   bool failure_log = !config.global.scrape_failure_log_file.empty();
   for (const ScrapeConfig& job : config.scrape_configs) {
     failure_log = failure_log || !job.scrape_failure_log_file.empty();
   }
   add("scrape_failure_log_file", failure_log);
-  add("storage.tsdb.stale_series_compaction_threshold", tsdb.stale_series_compaction_threshold > 0);
-  add("storage.tsdb.chunk_encoding", tsdb.chunk_encoding_floats != "xor");
   add("remote_write", !config.remote_write.empty());
   add("remote_read", !config.remote_read.empty());
   add("tracing", !config.tracing.endpoint.empty());

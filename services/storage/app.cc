@@ -8,6 +8,7 @@
 #include "lib/config/file_loader.h"
 #include "services/storage/fsck_command.h"
 #include "services/storage/settings.h"
+#include "services/storage/upload_list.h"
 
 namespace narthex::storage_service {
 
@@ -30,6 +31,12 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
 
   tsdb::DbOptions db_options = MakeDbOptions(options, app->config_.storage);
   db_options.observer = MakeDbObserver(e.registry);
+  if (!options.upload_list.empty()) {
+    // Asked only within the background work, of which there is one at a time.
+    auto list = std::make_shared<UploadList>(options.upload_list, e.file_system, e.clock,
+                                             e.logger.With({{"component", "tsdb"}}));
+    db_options.not_to_merge = [list](const tsdb::BlockMeta& meta) { return list->IsAwaited(meta); };
+  }
   absl::StatusOr<std::unique_ptr<tsdb::Db>> db = tsdb::Db::Open(
       std::move(db_options), e.file_system, e.clock, e.logger.With({{"component", "tsdb"}}));
   if (!db.ok()) return Annotate(db.status(), StrCat("--storage.path ", options.path));

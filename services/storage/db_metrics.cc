@@ -22,6 +22,112 @@ std::function<double()> ReadOf(const Atomic& counter) {
 
 double Seconds(Timestamp time) { return static_cast<double>(time) / 1000; }
 
+// A counter that is shown as it is.
+template <typename Counters>
+struct CounterMetric {
+  const char* name;
+  const char* help;
+  Atomic Counters::*value;
+};
+
+constexpr CounterMetric<tsdb::HeadCounters> kHeadCounters[] = {
+    {"prometheus_tsdb_head_series_created_total", "Series created in the head.",
+     &tsdb::HeadCounters::series_created},
+    {"prometheus_tsdb_head_series_removed_total", "Series removed from the head.",
+     &tsdb::HeadCounters::series_removed},
+    {"prometheus_tsdb_head_series_not_found_total", "Batches with series that are not known.",
+     &tsdb::HeadCounters::batches_refused},
+    {"prometheus_tsdb_head_chunks_created_total", "Chunks created in the head.",
+     &tsdb::HeadCounters::chunks_created},
+    {"prometheus_tsdb_head_chunks_removed_total", "Chunks removed from the head.",
+     &tsdb::HeadCounters::chunks_removed},
+    {"prometheus_tsdb_head_appenders_created_total", "Batches appended.",
+     &tsdb::HeadCounters::batches},
+    {"narthex_storage_batches_total", "Batches appended.", &tsdb::HeadCounters::batches},
+    {"narthex_storage_batches_refused_total", "Batches refused for unknown references.",
+     &tsdb::HeadCounters::batches_refused},
+    {"narthex_storage_batches_skipped_total", "Batches that were applied before.",
+     &tsdb::HeadCounters::batches_skipped},
+    {"narthex_storage_samples_repeated_in_blocks_total",
+     "Samples too old for the head that were accepted because a block has them.",
+     &tsdb::HeadCounters::samples_repeated_in_blocks},
+};
+
+// A truncation of the log is a checkpoint and the deletion of what it stands for.
+constexpr CounterMetric<tsdb::DbCounters> kDbCounters[] = {
+    {"prometheus_tsdb_head_truncations_total", "Truncations of the head.",
+     &tsdb::DbCounters::head_truncations},
+    {"prometheus_tsdb_head_truncations_failed_total", "Truncations of the head that failed.",
+     &tsdb::DbCounters::head_truncations_failed},
+    {"prometheus_tsdb_checkpoint_creations_total", "Checkpoints begun.",
+     &tsdb::DbCounters::checkpoints},
+    {"prometheus_tsdb_checkpoint_creations_failed_total", "Checkpoints that failed.",
+     &tsdb::DbCounters::checkpoints_failed},
+    {"prometheus_tsdb_checkpoint_deletions_total", "Deletions behind a checkpoint begun.",
+     &tsdb::DbCounters::checkpoint_deletions},
+    {"prometheus_tsdb_checkpoint_deletions_failed_total",
+     "Deletions behind a checkpoint that failed.", &tsdb::DbCounters::checkpoint_deletions_failed},
+    {"narthex_storage_head_snapshots_total", "Snapshots of the head written.",
+     &tsdb::DbCounters::head_snapshots},
+    {"narthex_storage_head_snapshots_failed_total", "Snapshots of the head that failed.",
+     &tsdb::DbCounters::head_snapshots_failed},
+    {"prometheus_tsdb_wal_truncations_total", "Truncations of the log.",
+     &tsdb::DbCounters::checkpoints},
+    {"prometheus_tsdb_compactions_total", "Blocks written by compaction.",
+     &tsdb::DbCounters::compactions},
+    {"prometheus_tsdb_compactions_triggered_total", "Compactions triggered.",
+     &tsdb::DbCounters::compactions_triggered},
+    {"prometheus_tsdb_compactions_failed_total", "Compactions that failed.",
+     &tsdb::DbCounters::compactions_failed},
+    {"prometheus_tsdb_compactions_skipped_total", "Compactions not begun on a full disk.",
+     &tsdb::DbCounters::compactions_skipped},
+    {"prometheus_tsdb_vertical_compactions_total", "Compactions of overlapping blocks.",
+     &tsdb::DbCounters::vertical_compactions},
+    {"prometheus_tsdb_reloads_total", "Looks at the folder for blocks.",
+     &tsdb::DbCounters::reloads},
+    {"prometheus_tsdb_reloads_failures_total",
+     "Looks at the folder that found a block which cannot be opened.",
+     &tsdb::DbCounters::reload_failures},
+    {"prometheus_tsdb_time_retentions_total", "Times that blocks were deleted for their age.",
+     &tsdb::DbCounters::time_retentions},
+    {"prometheus_tsdb_size_retentions_total", "Times that blocks were deleted for the size of all.",
+     &tsdb::DbCounters::size_retentions},
+    {"prometheus_tsdb_stale_series_compactions_triggered_total",
+     "Compactions of stale series of the head.", &tsdb::DbCounters::stale_compactions},
+    {"prometheus_tsdb_stale_series_compactions_failed_total",
+     "Compactions of stale series of the head that failed.",
+     &tsdb::DbCounters::stale_compactions_failed},
+};
+
+// A number that the head tells.
+struct HeadGauge {
+  const char* name;
+  const char* help;
+  double (*read)(const tsdb::Head& head);
+};
+constexpr HeadGauge kHeadGauges[] = {
+    {"prometheus_tsdb_head_series", "Series in the head.",
+     [](const tsdb::Head& head) { return static_cast<double>(head.table().size()); }},
+    {"prometheus_tsdb_head_chunks", "Chunks in the head.",
+     [](const tsdb::Head& head) { return static_cast<double>(head.table().chunks()); }},
+    {"prometheus_tsdb_head_chunks_storage_size_bytes", "Size of the folder chunks_head.",
+     [](const tsdb::Head& head) { return static_cast<double>(head.chunk_files().disk_bytes()); }},
+    {"prometheus_tsdb_head_min_time", "Oldest sample of the head, in milliseconds.",
+     [](const tsdb::Head& head) { return static_cast<double>(head.min_time()); }},
+    {"prometheus_tsdb_head_max_time", "Newest sample of the head, in milliseconds.",
+     [](const tsdb::Head& head) { return static_cast<double>(head.max_time()); }},
+    {"prometheus_tsdb_head_min_time_seconds", "Oldest sample of the head.",
+     [](const tsdb::Head& head) { return Seconds(head.min_time()); }},
+    {"prometheus_tsdb_head_max_time_seconds", "Newest sample of the head.",
+     [](const tsdb::Head& head) { return Seconds(head.max_time()); }},
+    {"prometheus_tsdb_symbol_table_size_bytes", "Bytes of interned label names and values.",
+     [](const tsdb::Head& head) { return static_cast<double>(head.index().symbols_bytes()); }},
+    {"prometheus_tsdb_isolation_low_watermark", "Newest batch that every reader sees.",
+     [](const tsdb::Head& head) { return static_cast<double>(head.isolation().SeenByAll()); }},
+    {"prometheus_tsdb_isolation_high_watermark", "Newest batch.",
+     [](const tsdb::Head& head) { return static_cast<double>(head.isolation().committed()); }},
+};
+
 // The files of a folder; 0 when there is none.
 double BytesOf(io::FileSystem* fs, const std::string& directory) {
   const absl::StatusOr<std::vector<std::string>> names = fs->List(directory);
@@ -53,6 +159,9 @@ tsdb::DbObserver MakeDbObserver(metrics::Registry* registry) {
   metrics::Histogram* const duration =
       registry->AddHistogram("prometheus_tsdb_compaction_duration_seconds",
                              "Duration of compaction runs.", Exponential(1, 2, 14));
+  metrics::Histogram* const stale_series =
+      registry->AddHistogram("prometheus_tsdb_stale_series_compaction_duration_seconds",
+                             "Duration of compactions of stale series.", Exponential(1, 2, 14));
   metrics::Histogram* const cleanup =
       registry->AddHistogram("prometheus_tsdb_tombstone_cleanup_seconds",
                              "Duration of taking deleted samples off the disk.",
@@ -79,6 +188,9 @@ tsdb::DbObserver MakeDbObserver(metrics::Registry* registry) {
   tsdb::DbObserver observer;
   observer.compaction_done = [duration](absl::Duration took) {
     duration->Observe(absl::ToDoubleSeconds(took));
+  };
+  observer.stale_series_compacted = [stale_series](absl::Duration took) {
+    stale_series->Observe(absl::ToDoubleSeconds(took));
   };
   observer.tombstones_cleaned = [cleanup](absl::Duration took) {
     cleanup->Observe(absl::ToDoubleSeconds(took));
@@ -128,23 +240,12 @@ void DbMetrics::Counter(std::string_view name, std::string_view help, Read read,
 
 void DbMetrics::AddHead() {
   const tsdb::Head* const head = &db_->head();
-  const tsdb::HeadCounters& counters = head->counters();
-  Gauge("prometheus_tsdb_head_series", "Series in the head.",
-        [head] { return static_cast<double>(head->table().size()); });
-  Counter("prometheus_tsdb_head_series_created_total", "Series created in the head.",
-          ReadOf(counters.series_created));
-  Counter("prometheus_tsdb_head_series_removed_total", "Series removed from the head.",
-          ReadOf(counters.series_removed));
-  Counter("prometheus_tsdb_head_series_not_found_total", "Batches with series that are not known.",
-          ReadOf(counters.batches_refused));
-  Gauge("prometheus_tsdb_head_chunks", "Chunks in the head.",
-        [head] { return static_cast<double>(head->table().chunks()); });
-  Counter("prometheus_tsdb_head_chunks_created_total", "Chunks created in the head.",
-          ReadOf(counters.chunks_created));
-  Counter("prometheus_tsdb_head_chunks_removed_total", "Chunks removed from the head.",
-          ReadOf(counters.chunks_removed));
-  Gauge("prometheus_tsdb_head_chunks_storage_size_bytes", "Size of the folder chunks_head.",
-        [head] { return static_cast<double>(head->chunk_files().disk_bytes()); });
+  for (const HeadGauge& gauge : kHeadGauges) {
+    Gauge(gauge.name, gauge.help, [head, read = gauge.read] { return read(*head); });
+  }
+  for (const auto& counter : kHeadCounters) {
+    Counter(counter.name, counter.help, ReadOf(head->counters().*counter.value));
+  }
   Counter("prometheus_tsdb_mmap_chunks_total", "Chunks written to chunks_head.",
           ReadOf(head->chunk_files().counters().chunks_written));
   Counter("prometheus_tsdb_mmap_chunk_corruptions_total", "Damaged places found in chunks_head.",
@@ -152,34 +253,6 @@ void DbMetrics::AddHead() {
             const bool at_start = db->ready() && !db->replay_result().chunk_files.damage.ok();
             return Value(head->ooo().counters().chunks_unreadable) + (at_start ? 1 : 0);
           });
-  Gauge("prometheus_tsdb_head_min_time", "Oldest sample of the head, in milliseconds.",
-        [head] { return static_cast<double>(head->min_time()); });
-  Gauge("prometheus_tsdb_head_max_time", "Newest sample of the head, in milliseconds.",
-        [head] { return static_cast<double>(head->max_time()); });
-  Gauge("prometheus_tsdb_head_min_time_seconds", "Oldest sample of the head.",
-        [head] { return Seconds(head->min_time()); });
-  Gauge("prometheus_tsdb_head_max_time_seconds", "Newest sample of the head.",
-        [head] { return Seconds(head->max_time()); });
-  Counter("prometheus_tsdb_head_truncations_total", "Truncations of the head.",
-          ReadOf(db_->counters().head_truncations));
-  Counter("prometheus_tsdb_head_truncations_failed_total", "Truncations of the head that failed.",
-          ReadOf(db_->counters().head_truncations_failed));
-  Gauge("prometheus_tsdb_symbol_table_size_bytes", "Bytes of interned label names and values.",
-        [head] { return static_cast<double>(head->index().symbols_bytes()); });
-  Gauge("prometheus_tsdb_isolation_low_watermark", "Newest batch that every reader sees.",
-        [head] { return static_cast<double>(head->isolation().SeenByAll()); });
-  Gauge("prometheus_tsdb_isolation_high_watermark", "Newest batch.",
-        [head] { return static_cast<double>(head->isolation().committed()); });
-  Counter("prometheus_tsdb_head_appenders_created_total", "Batches appended.",
-          ReadOf(counters.batches));
-  Counter("narthex_storage_batches_total", "Batches appended.", ReadOf(counters.batches));
-  Counter("narthex_storage_batches_refused_total", "Batches refused for unknown references.",
-          ReadOf(counters.batches_refused));
-  Counter("narthex_storage_batches_skipped_total", "Batches that were applied before.",
-          ReadOf(counters.batches_skipped));
-  Counter("narthex_storage_samples_repeated_in_blocks_total",
-          "Samples too old for the head that were accepted because a block has them.",
-          ReadOf(counters.samples_repeated_in_blocks));
 }
 
 void DbMetrics::AddSamples() {
@@ -291,32 +364,17 @@ void DbMetrics::AddLog() {
   // The lock of a folder ends with its holder, so one never finds a left-over.
   Gauge("prometheus_tsdb_clean_start", "1: the folder was not locked at start.",
         [] { return 1.0; });
-  const tsdb::DbCounters& counters = db_->counters();
-  Counter("prometheus_tsdb_checkpoint_creations_total", "Checkpoints begun.",
-          ReadOf(counters.checkpoints));
-  Counter("prometheus_tsdb_checkpoint_creations_failed_total", "Checkpoints that failed.",
-          ReadOf(counters.checkpoints_failed));
-  Counter("prometheus_tsdb_checkpoint_deletions_total", "Deletions behind a checkpoint begun.",
-          ReadOf(counters.checkpoint_deletions));
-  Counter("prometheus_tsdb_checkpoint_deletions_failed_total",
-          "Deletions behind a checkpoint that failed.",
-          ReadOf(counters.checkpoint_deletions_failed));
-  Counter("narthex_storage_head_snapshots_total", "Snapshots of the head written.",
-          ReadOf(counters.head_snapshots));
-  Counter("narthex_storage_head_snapshots_failed_total", "Snapshots of the head that failed.",
-          ReadOf(counters.head_snapshots_failed));
-  // A truncation is a checkpoint and the deletion of what it stands for.
-  Counter("prometheus_tsdb_wal_truncations_total", "Truncations of the log.",
-          ReadOf(counters.checkpoints));
   Counter("prometheus_tsdb_wal_truncations_failed_total", "Truncations of the log that failed.",
-          [&counters] {
+          [&counters = db->counters()] {
             return Value(counters.checkpoints_failed) + Value(counters.checkpoint_deletions_failed);
           });
 }
 
 void DbMetrics::AddBlocks() {
   const tsdb::Db* const db = db_;
-  const tsdb::DbCounters& counters = db_->counters();
+  for (const auto& counter : kDbCounters) {
+    Counter(counter.name, counter.help, ReadOf(db->counters().*counter.value));
+  }
   Gauge("prometheus_tsdb_blocks_loaded", "Blocks that are open.",
         [db] { return static_cast<double>(db->blocks()->size()); });
   Gauge("prometheus_tsdb_storage_blocks_bytes", "Bytes of all blocks.",
@@ -325,25 +383,6 @@ void DbMetrics::AddBlocks() {
         [db] { return static_cast<double>(db->min_time()); });
   Gauge("prometheus_tsdb_lowest_timestamp_seconds", "Oldest sample.",
         [db] { return Seconds(db->min_time()); });
-  Counter("prometheus_tsdb_compactions_total", "Blocks written by compaction.",
-          ReadOf(counters.compactions));
-  Counter("prometheus_tsdb_compactions_triggered_total", "Compactions triggered.",
-          ReadOf(counters.compactions_triggered));
-  Counter("prometheus_tsdb_compactions_failed_total", "Compactions that failed.",
-          ReadOf(counters.compactions_failed));
-  Counter("prometheus_tsdb_compactions_skipped_total", "Compactions not begun on a full disk.",
-          ReadOf(counters.compactions_skipped));
-  Counter("prometheus_tsdb_vertical_compactions_total", "Compactions of overlapping blocks.",
-          ReadOf(counters.vertical_compactions));
-  Counter("prometheus_tsdb_reloads_total", "Looks at the folder for blocks.",
-          ReadOf(counters.reloads));
-  Counter("prometheus_tsdb_reloads_failures_total",
-          "Looks at the folder that found a block which cannot be opened.",
-          ReadOf(counters.reload_failures));
-  Counter("prometheus_tsdb_time_retentions_total", "Times that blocks were deleted for their age.",
-          ReadOf(counters.time_retentions));
-  Counter("prometheus_tsdb_size_retentions_total",
-          "Times that blocks were deleted for the size of all.", ReadOf(counters.size_retentions));
 }
 
 void DbMetrics::AddMemory() {
@@ -400,11 +439,12 @@ void DbMetrics::Census() {
     hot.lock.Lock();
     const bool empty = hot.empty();
     const double newest = hot.state.value;
-    const bool wide = hot.wide;
+    bool is_float;
+    const bool has_histograms = table.HasHistograms(slot, &is_float);
     hot.lock.Unlock();
     if (empty) continue;
     if (IsStale(newest)) ++stale;
-    if (wide) ++histograms;
+    if (has_histograms) ++histograms;
   }
   stale_series_->Set(static_cast<double>(stale));
   histogram_series_->Set(static_cast<double>(histograms));

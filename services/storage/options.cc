@@ -10,12 +10,12 @@ namespace narthex::storage_service {
 namespace {
 
 // Features that change something here…
-constexpr std::string_view kFeatures[] = {"otlp-deltatocumulative", "otlp-native-delta-ingestion",
-                                          "st-storage", "type-and-unit-labels"};
+constexpr std::string_view kFeatures[] = {"delayed-compaction",          "otlp-deltatocumulative",
+                                          "otlp-native-delta-ingestion", "st-storage",
+                                          "type-and-unit-labels",        "xor2-encoding"};
 // …and upstream's whose work is always done.
-constexpr std::string_view kAlwaysOn[] = {"delayed-compaction", "exemplar-storage",
-                                          "memory-snapshot-on-shutdown", "metadata-wal-records",
-                                          "native-histograms"};
+constexpr std::string_view kAlwaysOn[] = {"exemplar-storage", "memory-snapshot-on-shutdown",
+                                          "metadata-wal-records", "native-histograms"};
 // …and those of other services, which get the same command line.
 constexpr std::string_view kOfOthers[] = {
     "auto-gomaxprocs",
@@ -61,6 +61,12 @@ void RegisterLayout(flags::FlagSet* flags, Options* options) {
   flags->Duration("storage.tsdb.block-reload-interval", &options->block_reload_interval,
                   "How often the folder is looked at for blocks that others put there or took "
                   "away, and the retention is applied.");
+  flags->Int("storage.tsdb.delayed-compaction.max-percent", &options->compaction_delay_max_percent,
+             "With the feature delayed-compaction: a block that is due is written after a random "
+             "part of its length, at most so many percent.");
+  flags->String("storage.tsdb.delay-compact-file.path", &options->upload_list,
+                "JSON file of a program that copies blocks away; those that are not in its list "
+                "\"uploaded\" are not merged yet.");
   flags->Bytes("storage.disk-reserve", &options->disk_reserve_bytes,
                "With less free than this on the disk nothing is accepted until there is more.");
 }
@@ -138,8 +144,9 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
   flags->Duration("grpc.answer-stall-max", &options->answer_stall_max,
                   "An answer whose receiver takes nothing for so long is ended.");
   flags->Strings("enable-feature", &options->features,
-                 "Comma separated feature names to enable: otlp-deltatocumulative, "
-                 "otlp-native-delta-ingestion, st-storage.");
+                 "Comma separated feature names to enable: delayed-compaction, "
+                 "otlp-deltatocumulative, otlp-native-delta-ingestion, st-storage, "
+                 "type-and-unit-labels, xor2-encoding.");
   flags->Bool("fsck", &options->fsck,
               "Check the folder of the data, move what is damaged to its quarantine folder, say "
               "what was found, and end.");
@@ -158,10 +165,6 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
                  "blocks that overlap are always merged");
   flags->Ignored("storage.tsdb.head-chunks-write-queue-size", true,
                  "chunks are written by the thread that maintains the data");
-  flags->Ignored("storage.tsdb.delay-compact-file.path", true,
-                 "compaction waits for nobody; take what is uploaded from a snapshot");
-  flags->Ignored("storage.tsdb.delayed-compaction.max-percent", true,
-                 "compaction yields to ingestion instead");
   for (const char* name :
        {"query.timeout", "query.max-samples", "query.max-concurrency", "query.lookback-delta",
         "rules.alert.resend-delay", "rules.alert.for-outage-tolerance",
@@ -204,6 +207,8 @@ absl::Status CheckOptions(const Options& options) {
   if (options.block_reload_interval < absl::Seconds(1)) {
     return InvalidArgument("--storage.tsdb.block-reload-interval must be at least 1s");
   }
+  NARTHEX_RETURN_IF_ERROR(in_range("storage.tsdb.delayed-compaction.max-percent",
+                                   options.compaction_delay_max_percent, 1, 100));
   if (options.answer_stall_max < absl::Seconds(1)) {
     return InvalidArgument("--grpc.answer-stall-max must be at least 1s");
   }

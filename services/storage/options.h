@@ -43,6 +43,10 @@ struct Options {
   int64_t samples_per_chunk = 120;
   absl::Duration block_reload_interval = absl::Minutes(1);
   uint64_t disk_reserve_bytes = uint64_t{64} << 20;
+  // With the feature delayed-compaction: the longest wait of a block that is due, as part of its
+  // length.
+  int64_t compaction_delay_max_percent = 10;
+  std::string upload_list;  // File that says which blocks may be merged; empty: all.
 
   // What is taken. 0 is no limit where nothing else is said.
   int64_t exemplars_max = 100'000;  // 0 keeps none. The file beats it.

@@ -1,6 +1,7 @@
 #include "services/storage/settings.h"
 
 #include <algorithm>
+#include <random>
 
 #include "lib/base/duration.h"
 #include "lib/base/strings.h"
@@ -41,6 +42,9 @@ tsdb::DbSettings MakeDbSettings(const Options& options, const config::StorageCon
     settings.retention_time = kRetentionDefault;
   }
   settings.out_of_order_window = section.out_of_order_time_window;
+  settings.xor2_floats =
+      section.chunk_encoding_floats == "xor2" || HasFeature(options, "xor2-encoding");
+  settings.stale_series_threshold = section.stale_series_compaction_threshold;
   const int64_t exemplars_max = config.max_exemplars.value_or(options.exemplars_max);
   settings.exemplars_max = exemplars_max > 0 ? static_cast<size_t>(exemplars_max) : 0;
   return settings;
@@ -56,10 +60,17 @@ tsdb::DbOptions MakeDbOptions(const Options& options, const config::StorageConfi
   const int64_t range_ms = absl::ToInt64Milliseconds(options.block_range_min);
   db.head.chunks.samples_target = static_cast<int>(options.samples_per_chunk);
   db.head.chunks.range_ms = range_ms;
-  db.head.chunks.start_timestamps = HasFeature(options, "st-storage");
+  const bool start_timestamps = HasFeature(options, "st-storage");
+  db.head.chunks.start_timestamps = start_timestamps;
+  db.head.ooo.start_timestamps = start_timestamps;
   db.chunk_segment_size_bytes = options.chunk_segment_size_bytes;
   db.head.limits = MakeHeadLimits(options);
   db.head.exemplars_max = db.settings.exemplars_max;
+  if (HasFeature(options, "delayed-compaction")) {
+    std::random_device device;
+    db.compaction_delay = absl::Milliseconds(std::uniform_int_distribution<int64_t>(
+        0, range_ms * options.compaction_delay_max_percent / 100)(device));
+  }
   db.block_range_min_ms = range_ms;
   db.block_range_max_ms = absl::ToInt64Milliseconds(options.block_range_max);
   db.disk_reserve_bytes = options.disk_reserve_bytes;

@@ -147,7 +147,9 @@ http::ServerResponse WriteHandler::WriteV2(std::string_view message, Work* work)
   if (!decoded.ok()) {
     response = http::ServerResponse::Error(400, Message(decoded));
   } else {
-    const absl::Status written = work->session.Write(&work->columns, &work->v2, {}, &report);
+    WritePolicy policy;
+    policy.late_exemplars_are_problems = true;
+    const absl::Status written = work->session.Write(&work->columns, &work->v2, policy, &report);
     invalid_labels_->Increment(static_cast<double>(report.invalid_samples));
     if (!written.ok()) {
       response = StorageError(written);

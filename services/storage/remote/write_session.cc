@@ -291,11 +291,22 @@ void WriteSession::ReportRefused() {
   for (const tsdb::AppendResult::RefusedSample& one : result_.refused_samples) {
     AddProblem(RefusalText(one.reason), columns_->SeriesOf(one.index));
   }
+  if (!policy_.late_exemplars_are_problems) return;
+  for (const tsdb::AppendResult::RefusedExemplar& one : result_.refused_exemplars) {
+    if (one.outcome != tsdb::ExemplarStore::Outcome::kOutOfOrder) continue;
+    AddProblem("out of order exemplar",
+               columns_->SeriesOf(columns_->batch.exemplars[one.index].index));
+  }
 }
 
 void WriteSession::CountStored() {
   const storage::AppendBatch& batch = columns_->batch;
+  using Outcome = tsdb::ExemplarStore::Outcome;
   report_->exemplars = batch.exemplars.size();
+  for (const tsdb::AppendResult::RefusedExemplar& one : result_.refused_exemplars) {
+    const bool counts = one.outcome == Outcome::kRepeated || one.outcome == Outcome::kOff;
+    if (!counts) --report_->exemplars;
+  }
   report_->histograms = batch.histograms.size();
   report_->samples = batch.values.size() - batch.histograms.size() - batch.without_sample.size();
   auto histogram = batch.histograms.begin();

@@ -22,11 +22,14 @@ struct WritePolicy {
   // A series without a metric name, or with text that is not UTF-8, is the sender's mistake and
   // said in the answer; else it is only passed over and counted.
   bool invalid_series_are_problems = true;
+  // An exemplar that is older than the newest of its series likewise.
+  bool late_exemplars_are_problems = false;
 };
 
 // What became of a request.
 struct WriteReport {
-  // Stored, repeated samples among them.
+  // Stored, repeated samples among them. As upstream counts them, so are exemplars where none are
+  // kept, because the sender is not to complain of that.
   uint64_t samples = 0;
   uint64_t histograms = 0;
   uint64_t exemplars = 0;

@@ -1,5 +1,7 @@
 #include "services/storage/tsdb/block_meta.h"
 
+#include <algorithm>
+
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/json/reader.h"
@@ -324,6 +326,13 @@ absl::StatusOr<BlockMeta> ParseBlockMeta(std::string_view json) {
                            meta.min_time);
   }
   return meta;
+}
+
+bool IsPartial(const BlockMeta& meta) {
+  const std::vector<std::string>& hints = meta.compaction.hints;
+  return std::any_of(hints.begin(), hints.end(), [](std::string_view hint) {
+    return hint == kHintOutOfOrder || hint == kHintStaleSeries || hint == kHintSelectedSeries;
+  });
 }
 
 std::string FormatBlockMeta(const BlockMeta& meta) {

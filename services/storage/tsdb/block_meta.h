@@ -43,6 +43,13 @@ struct BlockMeta {
   std::vector<std::pair<std::string, std::string>> others;
 };
 
+// Hints of blocks that have only a part of what came within their range: late samples, or those of
+// some series. A head may still have the rest, so such a block says nothing of how far it is cut.
+inline constexpr std::string_view kHintOutOfOrder = "from-out-of-order";
+inline constexpr std::string_view kHintStaleSeries = "from-stale-series";
+inline constexpr std::string_view kHintSelectedSeries = "from-selected-series";
+bool IsPartial(const BlockMeta& meta);
+
 // InvalidArgument that says what is wrong.
 absl::StatusOr<BlockMeta> ParseBlockMeta(std::string_view json);
 std::string FormatBlockMeta(const BlockMeta& meta);  // Indented by tabs, as upstream.

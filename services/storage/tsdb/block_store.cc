@@ -13,8 +13,6 @@
 namespace narthex::tsdb {
 namespace {
 
-constexpr std::string_view kOutOfOrderHint = "from-out-of-order";
-
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
@@ -30,11 +28,6 @@ bool IsLeftover(std::string_view name) {
     }
   }
   return false;
-}
-
-bool FromOutOfOrder(const BlockMeta& meta) {
-  const std::vector<std::string>& hints = meta.compaction.hints;
-  return std::find(hints.begin(), hints.end(), kOutOfOrderHint) != hints.end();
 }
 
 }  // namespace
@@ -196,7 +189,7 @@ Timestamp BlockStore::in_order_end() const {
   Timestamp end = kMinTimestamp;
   const std::shared_ptr<const BlockList> blocks = list();
   for (const std::shared_ptr<Block>& block : *blocks) {
-    if (!FromOutOfOrder(block->meta())) end = std::max(end, block->meta().max_time);
+    if (!IsPartial(block->meta())) end = std::max(end, block->meta().max_time);
   }
   return end;
 }

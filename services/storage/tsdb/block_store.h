@@ -74,7 +74,7 @@ class BlockStore {
 
   BlockListPtr list() const;
   uint64_t size_bytes() const;
-  // The end (exclusive) of the newest block that was written from samples in order;
+  // The end (exclusive) of the newest block that has all samples of its range that came in order;
   // kMinTimestamp when there is none.
   Timestamp in_order_end() const;
 

@@ -118,12 +118,17 @@ BlockMeta MergedMeta(std::span<const BlockMeta* const> blocks) {
   merged.min_time = blocks.front()->min_time;
   merged.max_time = blocks.front()->max_time;
   BlockMeta::Compaction& compaction = merged.compaction;
+  compaction.hints = blocks.front()->compaction.hints;
   for (const BlockMeta* const block : blocks) {
     merged.max_time = std::max(merged.max_time, block->max_time);
     compaction.level = std::max(compaction.level, block->compaction.level);
     compaction.sources.insert(compaction.sources.end(), block->compaction.sources.begin(),
                               block->compaction.sources.end());
     compaction.parents.push_back({block->ulid, block->min_time, block->max_time});
+    const std::vector<std::string>& hints = block->compaction.hints;
+    std::erase_if(compaction.hints, [&hints](const std::string& hint) {
+      return std::find(hints.begin(), hints.end(), hint) == hints.end();
+    });
   }
   ++compaction.level;
   std::sort(compaction.sources.begin(), compaction.sources.end());

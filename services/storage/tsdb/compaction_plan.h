@@ -37,8 +37,9 @@ struct CompactionPlan {
 CompactionPlan PlanCompaction(std::span<const BlockMeta* const> blocks,
                               std::span<const int64_t> ranges);
 
-// What becomes of blocks that are written into one: its range, level, sources and parents; the ulid
-// and the stats are still to be set. REQUIRES: not empty, sorted by min_time.
+// What becomes of blocks that are written into one: its range, level, sources, parents, and the
+// hints that all of them have; the ulid and the stats are still to be set. REQUIRES: not empty,
+// sorted by min_time.
 BlockMeta MergedMeta(std::span<const BlockMeta* const> blocks);
 
 }  // namespace narthex::tsdb

@@ -27,6 +27,7 @@ using Pace = std::function<absl::Status()>;
 struct DbObserver {
   std::function<void(absl::Duration)> compaction_done;
   std::function<void(absl::Duration)> tombstones_cleaned;
+  std::function<void(absl::Duration)> stale_series_compacted;
   // Of each chunk that is written into a block.
   std::function<void(size_t bytes, uint32_t samples, int64_t range_ms)> chunk_written;
   std::function<void(bool)> block_writing;             // Begun; ended, well or not.

@@ -86,6 +86,7 @@ Db::Db(DbOptions options, io::FileSystem* fs, Clock* clock, Logger logger,
   if (window > absl::ZeroDuration()) head_.ooo().SetWindow(window);
   head_.SetAnswerRepeats(
       [this](std::span<RepeatQuestion> questions) { persisted_.Answer(questions); });
+  head_.table().SetXor2Floats(options_.settings.xor2_floats);
 }
 
 Db::~Db() = default;
@@ -144,6 +145,7 @@ DbState Db::state() const {
 void Db::Apply(const DbSettings& settings) {
   head_.ooo().SetWindow(settings.out_of_order_window);
   head_.exemplars().Resize(settings.exemplars_max);
+  head_.table().SetXor2Floats(settings.xor2_floats);
   MutexLock lock(&mu_);
   settings_ = settings;
 }

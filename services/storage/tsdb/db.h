@@ -38,6 +38,10 @@ struct DbSettings {
   double retention_percentage = 0;  // The same as part of the disk, 0 to 100; 0 is no limit.
   absl::Duration out_of_order_window;
   size_t exemplars_max = 100'000;
+  bool xor2_floats = false;  // New chunks of floats are XOR2 (encoding 4).
+  // Part of the head's series, 0 to 1, that must be stale for them to go to blocks before their
+  // time; 0 is never.
+  double stale_series_threshold = 0;
   friend bool operator==(const DbSettings&, const DbSettings&) = default;
 };
 
@@ -58,6 +62,12 @@ struct DbOptions {
   bool lock_directory = true;
   // A crash replays about so much of the log; a snapshot of the head is written then. Zero: never.
   absl::Duration head_snapshot_interval = absl::Minutes(5);
+  // How long the head waits with a block that is due, so that many servers do not write theirs at
+  // once.
+  absl::Duration compaction_delay;
+  // Blocks of the first level for which it is true, and later ones, are not merged yet: somebody
+  // else wants to copy them first. May be empty.
+  std::function<bool(const BlockMeta&)> not_to_merge;
   DbObserver observer;
 };
 
@@ -81,9 +91,11 @@ struct DbCounters {
   std::atomic<uint64_t> compactions_skipped{0};  // Not begun, because the disk is full.
   std::atomic<uint64_t> vertical_compactions{0};
   std::atomic<uint64_t> reloads{0};
-  std::atomic<uint64_t> reload_failures{0};  // Reloads that found a block they could not open.
-  std::atomic<uint64_t> time_retentions{0};  // Times that blocks were deleted for their age…
-  std::atomic<uint64_t> size_retentions{0};  // …or for the size of all.
+  std::atomic<uint64_t> reload_failures{0};    // Reloads that found a block they could not open.
+  std::atomic<uint64_t> time_retentions{0};    // Times that blocks were deleted for their age…
+  std::atomic<uint64_t> size_retentions{0};    // …or for the size of all.
+  std::atomic<uint64_t> stale_compactions{0};  // Of stale series of the head.
+  std::atomic<uint64_t> stale_compactions_failed{0};
   std::atomic<uint64_t> head_truncations{0};
   std::atomic<uint64_t> head_truncations_failed{0};
   std::atomic<uint64_t> checkpoints{0};
@@ -149,10 +161,11 @@ class Db {
   absl::Status ReloadBlocks();
   // Somebody waits for the background work to end; it should not dawdle.
   bool work_is_waited_for() const { return waiting_.load(std::memory_order_relaxed) > 0; }
-  // Whether a Compact() would cut a block from the head now. Waits for the work in progress.
+  // Whether a Compact() would have something to do about the head now: cut a block from it, or
+  // begin to wait with that. Waits for the work in progress.
   bool HeadDue() const {
     MutexLock work(&work_mu_);
-    return HeadDueLocked();
+    return HeadDueLocked() && !HeadDelayedLocked();
   }
   // New settings hold from the next piece of work on.
   void Apply(const DbSettings& settings);
@@ -209,16 +222,33 @@ class Db {
   // What Compact() consists of.
   absl::Status CompactLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   bool HeadDueLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  // Whether what is due waits for DbOptions::compaction_delay.
+  bool HeadDelayedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status CompactDueHeadLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   // Both times are aligned; `end` is exclusive.
   absl::Status CompactHeadLocked(Timestamp begin, Timestamp end, const Pace& pace)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
-  // Of the oldest sample of the head within from…to (exclusive).
-  absl::StatusOr<Timestamp> NextHeadTime(Timestamp from, Timestamp to) const;
+  // What there is within min_time…max_time (inclusive).
+  using SourceOf =
+      std::function<std::unique_ptr<ChunkSeriesSource>(Timestamp min_time, Timestamp max_time)>;
+  // Writes what a source has within begin…end (aligned, exclusive) into blocks of the shortest
+  // length, and makes them part of the list.
+  absl::Status WriteBlocksLocked(Timestamp begin, Timestamp end, const SourceOf& source,
+                                 const std::vector<std::string>& hints, const Pace& pace)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  // Writes series that have ended into blocks and takes them out of the head, when they are many
+  // enough.
+  absl::Status CompactStaleSeriesLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  absl::Status WriteStaleSeriesLocked(const std::vector<Head::StaleSeries>& stale, const Pace& pace)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   bool OutOfOrderDueLocked(bool head_compacted) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status CompactOutOfOrderLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status WriteHeadLocked(Timestamp begin, Timestamp end, const Pace& pace)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status CompactBlocksLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
+  // Blocks that are left alone for now, by ulid.
+  std::set<std::string> NotToMergeLocked(const BlockList& blocks) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status MergeLocked(const std::vector<std::shared_ptr<Block>>& blocks, const Pace& pace)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
   absl::Status CheckpointLocked(const Pace& pace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_);
@@ -272,6 +302,7 @@ class Db {
   };
   std::optional<Written> written_ ABSL_GUARDED_BY(work_mu_);
   absl::Duration head_compacted_ ABSL_GUARDED_BY(work_mu_);  // Monotonic.
+  std::optional<absl::Duration> head_due_since_ ABSL_GUARDED_BY(work_mu_);
   absl::Duration out_of_order_compacted_ ABSL_GUARDED_BY(work_mu_);
   std::set<std::string> failed_ ABSL_GUARDED_BY(work_mu_);  // Blocks not to be merged.
   bool truncated_ ABSL_GUARDED_BY(work_mu_) = false;        // A checkpoint is due.

@@ -21,6 +21,18 @@ constexpr int64_t kBlockRangeMaxDays = 31;
 
 absl::Status Paced(const Pace& pace) { return pace ? pace() : absl::OkStatus(); }
 
+// Of what a source has from `from` on; kMaxTimestamp when there is nothing.
+absl::StatusOr<Timestamp> OldestTime(ChunkSeriesSource* source, Timestamp from) {
+  Timestamp oldest = kMaxTimestamp;
+  while (true) {
+    NARTHEX_ASSIGN_OR_RETURN(const bool more, source->Next());
+    if (!more) return oldest;
+    for (const storage::SelectChunk& chunk : source->chunks()) {
+      oldest = std::min(oldest, std::max(from, chunk.min_time));
+    }
+  }
+}
+
 // Of all files in it and in its folders. What vanishes meanwhile does not count.
 uint64_t BytesOf(io::FileSystem* fs, const std::string& directory) {
   const absl::StatusOr<std::vector<std::string>> names = fs->List(directory);
@@ -126,34 +138,48 @@ absl::Status Db::Compact(const Pace& pace) {
 }
 
 absl::Status Db::CompactLocked(const Pace& pace) {
-  const int64_t range_ms = options_.block_range_min_ms;
-  const bool head_due = HeadDueLocked();
-  if (head_due) {
-    // What came late goes along with what is due.
-    while (true) {
-      const Timestamp min_time = head_.min_time();
-      const Timestamp max_time = head_.max_time();
-      if (min_time > max_time) break;
-      const Timestamp begin = AlignDown(min_time, range_ms);
-      // Of what is older than the last truncation some went to blocks already, so the next one must
-      // not go back behind it.
-      const Timestamp truncated = head_.truncated_before();
-      Timestamp end = begin + range_ms;
-      if (end < truncated) end = AlignDown(truncated - 1, range_ms) + range_ms;
-      if (end + range_ms / 2 >= max_time) break;
-      NARTHEX_RETURN_IF_ERROR(CompactHeadLocked(begin, end, pace));
-      if (head_.min_time() < end) break;  // Nothing would change.
-    }
-    head_compacted_ = clock_->Monotonic();
+  const bool due = HeadDueLocked();
+  if (!due) head_due_since_.reset();
+  if (due && !head_due_since_) head_due_since_ = clock_->Monotonic();
+  const bool head_goes = due && !HeadDelayedLocked();
+  if (head_goes) {
+    NARTHEX_RETURN_IF_ERROR(CompactDueHeadLocked(pace));
   }
-  if (OutOfOrderDueLocked(head_due)) {
+  if (OutOfOrderDueLocked(head_goes)) {
     NARTHEX_RETURN_IF_ERROR(CompactOutOfOrderLocked(pace));
   }
+  NARTHEX_RETURN_IF_ERROR(CompactStaleSeriesLocked(pace));
   if (truncated_) {
     NARTHEX_RETURN_IF_ERROR(CheckpointLocked(pace));
   }
   NARTHEX_RETURN_IF_ERROR(CompactBlocksLocked(pace));
   return HeadSnapshotDueLocked() ? SnapshotHeadLocked(pace) : absl::OkStatus();
+}
+
+absl::Status Db::CompactDueHeadLocked(const Pace& pace) {
+  const int64_t range_ms = options_.block_range_min_ms;
+  // What came late goes along with what is due.
+  while (true) {
+    const Timestamp min_time = head_.min_time();
+    const Timestamp max_time = head_.max_time();
+    if (min_time > max_time) break;
+    const Timestamp begin = AlignDown(min_time, range_ms);
+    // Of what is older than the last truncation some went to blocks already, so the next one must
+    // not go back behind it.
+    const Timestamp truncated = head_.truncated_before();
+    Timestamp end = begin + range_ms;
+    if (end < truncated) end = AlignDown(truncated - 1, range_ms) + range_ms;
+    if (end + range_ms / 2 >= max_time) break;
+    NARTHEX_RETURN_IF_ERROR(CompactHeadLocked(begin, end, pace));
+    if (head_.min_time() < end) break;  // Nothing would change.
+  }
+  head_compacted_ = clock_->Monotonic();
+  head_due_since_.reset();
+  return absl::OkStatus();
+}
+
+bool Db::HeadDelayedLocked() const {
+  return head_due_since_ && clock_->Monotonic() - *head_due_since_ < options_.compaction_delay;
 }
 
 bool Db::HeadDueLocked() const {
@@ -172,27 +198,16 @@ bool Db::HeadDueLocked() const {
          clock_->Monotonic() - head_compacted_ >= absl::Milliseconds(range_ms);
 }
 
-absl::StatusOr<Timestamp> Db::NextHeadTime(Timestamp from, Timestamp to) const {
-  const std::unique_ptr<ChunkSeriesSource> source = head_.Source(from, to - 1);
-  Timestamp next = kMaxTimestamp;
-  while (true) {
-    NARTHEX_ASSIGN_OR_RETURN(const bool more, source->Next());
-    if (!more) return next;
-    for (const storage::SelectChunk& chunk : source->chunks()) {
-      next = std::min(next, std::max(from, chunk.min_time));
-    }
-  }
-}
-
-absl::Status Db::WriteHeadLocked(Timestamp begin, Timestamp end, const Pace& pace) {
-  const uint64_t revision = head_.changes().revision();
+absl::Status Db::WriteBlocksLocked(Timestamp begin, Timestamp end, const SourceOf& source,
+                                   const std::vector<std::string>& hints, const Pace& pace) {
   const int64_t range_ms = options_.block_range_min_ms;
   for (Timestamp at = begin; at < end;) {
     BlockMeta base;
     base.min_time = at;
     base.max_time = at + range_ms;
+    base.compaction.hints = hints;
     Compactor::Sources sources;
-    sources.push_back(head_.Source(at, at + range_ms - 1));
+    sources.push_back(source(at, at + range_ms - 1));
     counters_.compactions_triggered.fetch_add(1, std::memory_order_relaxed);
     NARTHEX_ASSIGN_OR_RETURN(
         const BlockMeta meta,
@@ -203,11 +218,22 @@ absl::Status Db::WriteHeadLocked(Timestamp begin, Timestamp end, const Pace& pac
     }
     at += range_ms;
     if (at >= end) break;
+    if (meta.stats.series > 0) continue;
     // There may be years between two late samples.
-    NARTHEX_ASSIGN_OR_RETURN(const Timestamp next, NextHeadTime(at, end));
+    const std::unique_ptr<ChunkSeriesSource> rest = source(at, end - 1);
+    NARTHEX_ASSIGN_OR_RETURN(const Timestamp next, OldestTime(rest.get(), at));
     if (next >= end) break;
     at = AlignDown(next, range_ms);
   }
+  return absl::OkStatus();
+}
+
+absl::Status Db::WriteHeadLocked(Timestamp begin, Timestamp end, const Pace& pace) {
+  const uint64_t revision = head_.changes().revision();
+  const SourceOf source = [this](Timestamp min_time, Timestamp max_time) {
+    return head_.Source(min_time, max_time);
+  };
+  NARTHEX_RETURN_IF_ERROR(WriteBlocksLocked(begin, end, source, {}, pace));
   written_ = {begin, end, revision, gate_.DrawLine()};
   return absl::OkStatus();
 }
@@ -263,22 +289,12 @@ absl::Status Db::CompactOutOfOrderLocked(const Pace& pace) {
   NARTHEX_ASSIGN_OR_RETURN(const OooHead::Frozen frozen, head_.FreezeOutOfOrder());
   out_of_order_compacted_ = clock_->Monotonic();
   if (frozen.empty()) return absl::OkStatus();
-  for (Timestamp at = AlignDown(frozen.min_time, range_ms); at <= frozen.max_time; at += range_ms) {
-    BlockMeta base;
-    base.min_time = at;
-    base.max_time = at + range_ms;
-    base.compaction.hints = {"from-out-of-order"};
-    Compactor::Sources sources;
-    sources.push_back(head_.ooo().Source(frozen, at, at + range_ms - 1, nullptr));
-    counters_.compactions_triggered.fetch_add(1, std::memory_order_relaxed);
-    NARTHEX_ASSIGN_OR_RETURN(
-        const BlockMeta meta,
-        compactor_.Write(options_.path, std::move(sources), std::move(base), pace));
-    counters_.compactions.fetch_add(1, std::memory_order_relaxed);
-    if (meta.stats.series > 0) {
-      NARTHEX_RETURN_IF_ERROR(PublishLocked(meta.ulid));
-    }
-  }
+  const SourceOf source = [this, &frozen](Timestamp min_time, Timestamp max_time) {
+    return head_.ooo().Source(frozen, min_time, max_time, nullptr);
+  };
+  NARTHEX_RETURN_IF_ERROR(WriteBlocksLocked(AlignDown(frozen.min_time, range_ms),
+                                            AlignDown(frozen.max_time, range_ms) + range_ms, source,
+                                            {std::string(kHintOutOfOrder)}, pace));
   NARTHEX_RETURN_IF_ERROR(WaitForReaders(gate_.DrawLine(), pace));
   NARTHEX_RETURN_IF_ERROR(
       Annotate(head_.DropOutOfOrder(frozen), "drop out-of-order samples that are in blocks"));
@@ -360,8 +376,12 @@ absl::Status Db::CompactBlocksLocked(const Pace& pace) {
   while (true) {
     NARTHEX_RETURN_IF_ERROR(Paced(pace));
     const std::shared_ptr<const BlockList> blocks = store_.list();
+    const std::set<std::string> left_alone = NotToMergeLocked(*blocks);
+    std::vector<std::shared_ptr<Block>> candidates;
     std::vector<BlockMeta> metas;
     for (const std::shared_ptr<Block>& block : *blocks) {
+      if (left_alone.count(block->meta().ulid) > 0) continue;
+      candidates.push_back(block);
       BlockMeta& meta = metas.emplace_back(block->meta());
       meta.stats.tombstones = block->tombstones();  // The meta is that of the start.
       if (failed_.count(meta.ulid) > 0) meta.compaction.failed = true;
@@ -375,12 +395,31 @@ absl::Status Db::CompactBlocksLocked(const Pace& pace) {
       counters_.vertical_compactions.fetch_add(1, std::memory_order_relaxed);
     }
     std::vector<std::shared_ptr<Block>> chosen;
-    for (const size_t place : plan.blocks) chosen.push_back((*blocks)[place]);
+    for (const size_t place : plan.blocks) chosen.push_back(candidates[place]);
     const absl::Status merged = MergeLocked(chosen, pace);
     // A block that is damaged is left out from now on; anything else may be over next time.
     if (absl::IsDataLoss(merged)) MarkFailedLocked(chosen, merged);
     NARTHEX_RETURN_IF_ERROR(merged);
   }
+}
+
+std::set<std::string> Db::NotToMergeLocked(const BlockList& blocks) const {
+  std::set<std::string> left_alone;
+  std::string first;  // Of those that somebody wants to copy; later ones wait as well.
+  for (const std::shared_ptr<Block>& block : blocks) {
+    const BlockMeta& meta = block->meta();
+    // What the head still has of its range comes as another block. Merged with whole blocks before
+    // that it would say that everything of its range is there.
+    if (IsPartial(meta) && meta.max_time > head_.min_time()) left_alone.insert(meta.ulid);
+    if (options_.not_to_merge && (first.empty() || meta.ulid < first) &&
+        options_.not_to_merge(meta)) {
+      first = meta.ulid;
+    }
+  }
+  for (const std::shared_ptr<Block>& block : blocks) {
+    if (!first.empty() && block->meta().ulid >= first) left_alone.insert(block->meta().ulid);
+  }
+  return left_alone;
 }
 
 absl::Status Db::MergeLocked(const std::vector<std::shared_ptr<Block>>& blocks, const Pace& pace) {

@@ -177,6 +177,24 @@ class Head {
     size_t chunks_removed = 0;
     size_t series_removed = 0;
   };
+  // The same of some series only. REQUIRES: the slots are those of series, and stay it meanwhile.
+  std::unique_ptr<ChunkSeriesSource> Source(Timestamp min_time, Timestamp max_time,
+                                            std::vector<Slot> slots) const;
+
+  // A series whose newest sample marks it stale, and which nothing but its samples keeps here.
+  struct StaleSeries {
+    Slot slot = kNoSlot;
+    Timestamp oldest = 0;  // Of all its samples.
+    Timestamp newest = 0;
+  };
+  // Those that there are now. Not beside truncations. Takes the append lock piece by piece.
+  std::vector<StaleSeries> FindStaleSeries();
+  // Removes those of them that are still as they were found; what they have is in blocks that
+  // every reader sees. For a later start the log says that their samples are deleted here: it would
+  // bring back what may have been deleted from the blocks meanwhile. An error says that the log
+  // could not be written, and that some may have gone before.
+  absl::StatusOr<size_t> EvictStaleSeries(std::span<const StaleSeries> stale);
+
   // What is older than `min_time` is in blocks that readers already see: drops the chunks that end
   // before it, and the series that have nothing left. Their references become unknown and are never
   // given again. Works in small steps beside appenders and readers; what a reader that is at work
@@ -285,6 +303,14 @@ class Head {
   // Applies samples that were checked and logged, as one batch that becomes visible at the end.
   void ApplyLocked(const AcceptedBatch& accepted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
 
+  // Logs deletions so that they count together or not at all.
+  absl::Status LogTombstonesLocked(std::span<const wal::Tombstone> tombstones)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+  // Whether something beside the samples keeps a series here.
+  bool IsKeptLocked(Slot slot) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
+  // Series whose chunks are gone already.
+  void RemoveSeriesLocked(std::span<const Slot> gone, RetiredSeries* retired)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);
   void TruncateSlotsLocked(size_t first, size_t end, Timestamp min_time,
                            const std::function<bool(Slot)>& keep, Timestamp* oldest,
                            TruncateResult* result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(append_mu_);

@@ -30,6 +30,7 @@ void AppendResult::Clear() {
   unknown_references.clear();
   refused.fill(0);
   refused_samples.clear();
+  refused_exemplars.clear();
 }
 
 bool HeadAppender::FindSlots(const AppendBatch& batch, AppendResult* result) {
@@ -304,13 +305,11 @@ void HeadAppender::CheckMetadata(const AppendBatch& batch) {
 }
 
 void HeadAppender::CheckExemplars(const AppendBatch& batch) {
-  exemplars_.clear();
   for (const AppendBatch::ExemplarEntry& entry : batch.exemplars) {
     const Slot slot = slots_[entry.index];
-    if (slot == kNoSlot) continue;
     // What is refused is counted when it is added.
-    exemplars_.push_back(&entry);
-    if (head_->exemplars_.Check(slot, entry.timestamp, entry.value, entry.labels) ==
+    if (slot != kNoSlot &&
+        head_->exemplars_.Check(slot, entry.timestamp, entry.value, entry.labels) ==
         ExemplarStore::Outcome::kStored) {
       records_.AddExemplar(
           {head_->table_.cold(slot).reference, entry.timestamp, entry.value, entry.labels});
@@ -449,8 +448,17 @@ absl::Status HeadAppender::TryAppend(const AppendBatch& batch, Sender* sender, u
   for (const AppendBatch::MetadataEntry* const entry : metadata_) {
     head_->metadata_.Set(slots_[entry->index], entry->type, entry->help, entry->unit);
   }
-  for (const AppendBatch::ExemplarEntry* const entry : exemplars_) {
-    head_->exemplars_.Add(slots_[entry->index], entry->timestamp, entry->value, entry->labels);
+  for (size_t i = 0; i < batch.exemplars.size(); ++i) {
+    const AppendBatch::ExemplarEntry& entry = batch.exemplars[i];
+    const Slot slot = slots_[entry.index];
+    using Outcome = ExemplarStore::Outcome;
+    const Outcome outcome =
+        slot == kNoSlot
+            ? Outcome::kStored
+            : head_->exemplars_.Add(slot, entry.timestamp, entry.value, entry.labels);
+    if (slot == kNoSlot || outcome != Outcome::kStored) {
+      result->refused_exemplars.push_back({i, outcome});
+    }
   }
   if (sender != nullptr) sender->applied = sequence;
   counters.batches.fetch_add(1, std::memory_order_relaxed);

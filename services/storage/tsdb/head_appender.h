@@ -42,6 +42,13 @@ struct AppendResult {
     storage::Refusal reason = storage::Refusal::kNone;
   };
   std::vector<RefusedSample> refused_samples;
+  // The exemplars that were not kept, by their index among those of the batch, ascending.
+  struct RefusedExemplar {
+    size_t index = 0;
+    // Why, as the store said; kStored where its series was refused.
+    ExemplarStore::Outcome outcome = ExemplarStore::Outcome::kStored;
+  };
+  std::vector<RefusedExemplar> refused_exemplars;
 
   void Clear();
 };
@@ -132,7 +139,6 @@ class HeadAppender {
   bool keeps_starts_ = false;
   std::vector<Timestamp> starts_;  // Parallel to accepted_; empty when no start is kept.
   std::vector<const storage::AppendBatch::MetadataEntry*> metadata_;
-  std::vector<const storage::AppendBatch::ExemplarEntry*> exemplars_;
   std::vector<OooSample> late_;
   absl::flat_hash_map<std::pair<Slot, Timestamp>, size_t> late_index_;  // Of late_.
   // Samples that blocks may have. Asked between two tries, without a lock.

@@ -15,7 +15,17 @@ constexpr BatchNumber kAll = std::numeric_limits<BatchNumber>::max();
 
 HeadSource::HeadSource(const Head* head, Timestamp min_time, Timestamp max_time)
     : head_(head), min_time_(min_time), max_time_(max_time), hold_(&head->isolation()) {
-  slots_ = head_->index().Select({});
+  Take(head_->index().Select({}));
+}
+
+HeadSource::HeadSource(const Head* head, Timestamp min_time, Timestamp max_time,
+                       std::vector<Slot> slots)
+    : head_(head), min_time_(min_time), max_time_(max_time), hold_(&head->isolation()) {
+  Take(std::move(slots));
+}
+
+void HeadSource::Take(std::vector<Slot> slots) {
+  slots_ = std::move(slots);
   std::erase_if(slots_, [&](Slot slot) {
     return !head_->table().Overlaps(slot, min_time_, max_time_, kAll);
   });
@@ -39,6 +49,11 @@ absl::StatusOr<bool> HeadSource::Next() {
 
 std::unique_ptr<ChunkSeriesSource> Head::Source(Timestamp min_time, Timestamp max_time) const {
   return std::make_unique<HeadSource>(this, min_time, max_time);
+}
+
+std::unique_ptr<ChunkSeriesSource> Head::Source(Timestamp min_time, Timestamp max_time,
+                                                std::vector<Slot> slots) const {
+  return std::make_unique<HeadSource>(this, min_time, max_time, std::move(slots));
 }
 
 }  // namespace narthex::tsdb

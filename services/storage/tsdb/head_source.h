@@ -15,6 +15,8 @@ namespace narthex::tsdb {
 class HeadSource : public ChunkSeriesSource {
  public:
   HeadSource(const Head* head, Timestamp min_time, Timestamp max_time);
+  // Of some series only.
+  HeadSource(const Head* head, Timestamp min_time, Timestamp max_time, std::vector<Slot> slots);
 
   absl::StatusOr<bool> Next() override;
   std::span<const LabelView> labels() const override { return labels_; }
@@ -22,11 +24,13 @@ class HeadSource : public ChunkSeriesSource {
   std::span<const storage::DeletedInterval> deleted() const override { return deleted_; }
 
  private:
+  void Take(std::vector<Slot> slots);
+
   const Head* const head_;
   const Timestamp min_time_;
   const Timestamp max_time_;
   const Isolation::Hold hold_;  // Keeps slots and labels in place.
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_;     // Those with something in the range, in label order.
   size_t next_ = 0;
   std::vector<LabelView> labels_;
   SeriesChunks chunks_;

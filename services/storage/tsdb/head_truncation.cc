@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "lib/base/check.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
+#include "lib/model/stale.h"
 #include "services/storage/tsdb/head.h"
 
 namespace narthex::tsdb {
@@ -41,17 +43,6 @@ absl::StatusOr<size_t> Head::Delete(std::span<const Matcher> matchers, Timestamp
   }
   if (deleted.empty()) return 0;
 
-  // Records of about a megabyte, which count together or not at all.
-  constexpr size_t kTombstonesPerRecord = 40'000;
-  std::vector<std::string> records(1);
-  for (size_t i = 0; i < tombstones.size(); i += kTombstonesPerRecord) {
-    records.push_back(wal::EncodeTombstones(
-        std::span(tombstones).subspan(i, std::min(kTombstonesPerRecord, tombstones.size() - i))));
-  }
-  wal::BatchHeader header;
-  header.records = records.size() - 1;
-  wal::EncodeBatchHeader(header, &records[0]);
-  const std::vector<std::string_view> views(records.begin(), records.end());
   std::vector<OooHead::Deleted> of_late;
   for (const Deleted& one : deleted) {
     if (ooo_.Has(one.slot)) {
@@ -59,7 +50,7 @@ absl::StatusOr<size_t> Head::Delete(std::span<const Matcher> matchers, Timestamp
     }
   }
   NARTHEX_RETURN_IF_ERROR(Annotate(ooo_.LogDelete(of_late), "log the deletion of late samples"));
-  NARTHEX_RETURN_IF_ERROR(Annotate(log_->Log(views), "log the deletion"));
+  NARTHEX_RETURN_IF_ERROR(Annotate(LogTombstonesLocked(tombstones), "log the deletion"));
   ooo_.Delete(of_late);
 
   Timestamp oldest_deleted = kMaxTimestamp;
@@ -69,6 +60,21 @@ absl::StatusOr<size_t> Head::Delete(std::span<const Matcher> matchers, Timestamp
   }
   NoteChange(oldest_deleted);
   return deleted.size();
+}
+
+absl::Status Head::LogTombstonesLocked(std::span<const wal::Tombstone> tombstones) {
+  // Records of about a megabyte.
+  constexpr size_t kTombstonesPerRecord = 40'000;
+  std::vector<std::string> records(1);
+  for (size_t i = 0; i < tombstones.size(); i += kTombstonesPerRecord) {
+    records.push_back(wal::EncodeTombstones(
+        tombstones.subspan(i, std::min(kTombstonesPerRecord, tombstones.size() - i))));
+  }
+  wal::BatchHeader header;
+  header.records = records.size() - 1;
+  wal::EncodeBatchHeader(header, &records[0]);
+  const std::vector<std::string_view> views(records.begin(), records.end());
+  return log_->Log(views);
 }
 
 absl::StatusOr<Head::TruncateResult> Head::TruncateBefore(Timestamp min_time,
@@ -88,6 +94,8 @@ absl::StatusOr<Head::TruncateResult> Head::TruncateBefore(Timestamp min_time,
                         &result);
   }
   deletions_.TruncateBefore(min_time);
+  // A file goes when all of its chunks are gone, so those that go together lie together.
+  chunk_files_.Cut();
   MutexLock lock(&append_mu_);
   // A chunk may begin before `min_time`; that part of it is in blocks.
   if (oldest != kMaxTimestamp) oldest = std::max(oldest, min_time);
@@ -109,8 +117,7 @@ void Head::TruncateSlotsLocked(size_t first, size_t end, Timestamp min_time,
     const SeriesHot& hot = table_.hot(slot);
     bool goes = hot.empty() || hot.state.timestamp < min_time;
     if (goes) {
-      goes = !unlogged.contains(slot) && !ooo_.Has(slot) && !exemplars_.Has(slot) &&
-             (!keep || !keep(slot));
+      goes = !unlogged.contains(slot) && !IsKeptLocked(slot) && (!keep || !keep(slot));
     }
     // A series that stays keeps its open chunk, and with it what its newest sample is.
     const bool empty = table_.TruncateBefore(slot, min_time, goes, &writer_, &retired);
@@ -127,22 +134,78 @@ void Head::TruncateSlotsLocked(size_t first, size_t end, Timestamp min_time,
   result->chunks_removed += retired.closed_chunks.size();
   result->series_removed += gone.size();
   counters_.chunks_removed.fetch_add(retired.closed_chunks.size(), std::memory_order_relaxed);
-  counters_.series_removed.fetch_add(gone.size(), std::memory_order_relaxed);
-  if (!gone.empty()) {
-    index_.Remove(gone, &retired);
-    std::vector<uint64_t> references;
-    for (const Slot slot : gone) table_.Remove(slot, &references, &retired);
-    metadata_.Forget(gone);
-    deletions_.Forget(gone);
-    ++removals_;
-    const uint64_t segment = log_ == nullptr ? 0 : log_->position().segment;
-    MutexLock lock(&removed_mu_);
-    if (removed_.empty() || removed_.back().segment != segment) {
-      removed_.push_back({segment, {}});
-    }
-    removed_.back().references.insert(references.begin(), references.end());
-  }
+  RemoveSeriesLocked(gone, &retired);
   RetireLocked(std::move(retired));
+}
+
+bool Head::IsKeptLocked(Slot slot) const { return ooo_.Has(slot) || exemplars_.Has(slot); }
+
+void Head::RemoveSeriesLocked(std::span<const Slot> gone, RetiredSeries* retired) {
+  if (gone.empty()) return;
+  counters_.series_removed.fetch_add(gone.size(), std::memory_order_relaxed);
+  index_.Remove(gone, retired);
+  std::vector<uint64_t> references;
+  for (const Slot slot : gone) table_.Remove(slot, &references, retired);
+  metadata_.Forget(gone);
+  deletions_.Forget(gone);
+  ++removals_;
+  const uint64_t segment = log_ == nullptr ? 0 : log_->position().segment;
+  MutexLock lock(&removed_mu_);
+  if (removed_.empty() || removed_.back().segment != segment) {
+    removed_.push_back({segment, {}});
+  }
+  removed_.back().references.insert(references.begin(), references.end());
+}
+
+std::vector<Head::StaleSeries> Head::FindStaleSeries() {
+  std::vector<StaleSeries> stale;
+  const size_t end = table_.slots_end();
+  for (size_t first = 0; first < end; first += kSlotsPerLock) {
+    MutexLock lock(&append_mu_);
+    for (size_t i = first; i < std::min(end, first + kSlotsPerLock); ++i) {
+      const Slot slot = static_cast<Slot>(i);
+      const SeriesHot& hot = table_.hot(slot);
+      if (hot.empty() || !IsStale(hot.state.value) || !table_.is_found(slot)) continue;
+      if (IsKeptLocked(slot)) continue;
+      StaleSeries& found = stale.emplace_back();
+      found.slot = slot;
+      table_.TimeRange(slot, &found.oldest, &found.newest);
+    }
+  }
+  return stale;
+}
+
+absl::StatusOr<size_t> Head::EvictStaleSeries(std::span<const StaleSeries> stale) {
+  size_t evicted = 0;
+  for (size_t first = 0; first < stale.size(); first += kSlotsPerLock) {
+    MutexLock lock(&append_mu_);
+    if (log_ == nullptr) return Unavailable("the log is not open");
+    std::vector<Slot> gone;
+    std::vector<wal::Tombstone> tombstones;
+    for (const StaleSeries& series :
+         stale.subspan(first, std::min(kSlotsPerLock, stale.size() - first))) {
+      // Those that go on since then have something that no block has.
+      const SeriesHot& hot = table_.hot(series.slot);
+      if (hot.empty() || hot.state.timestamp != series.newest || IsKeptLocked(series.slot)) {
+        continue;
+      }
+      gone.push_back(series.slot);
+      tombstones.push_back({table_.cold(series.slot).reference, series.oldest, series.newest});
+    }
+    if (gone.empty()) continue;
+    NARTHEX_RETURN_IF_ERROR(
+        Annotate(LogTombstonesLocked(tombstones), "log that stale series are in blocks"));
+    RetiredSeries retired;
+    for (const Slot slot : gone) {
+      const Timestamp newest = table_.hot(slot).state.timestamp;
+      NARTHEX_CHECK(table_.TruncateBefore(slot, newest + 1, true, &writer_, &retired));
+    }
+    counters_.chunks_removed.fetch_add(retired.closed_chunks.size(), std::memory_order_relaxed);
+    RemoveSeriesLocked(gone, &retired);
+    RetireLocked(std::move(retired));
+    evicted += gone.size();
+  }
+  return evicted;
 }
 
 void Head::RetireLocked(RetiredSeries retired) {

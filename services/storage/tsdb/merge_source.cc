@@ -117,6 +117,11 @@ std::span<const OriginChunk> ClusterAt(const std::vector<OriginChunk>& chunks, s
 
 }  // namespace
 
+ChunkMerger::ChunkMerger(chunkenc::ChunkWriterOptions options)
+    : writer_(options),
+      xor2_writer_({options.samples_max, options.start_timestamps, true}),
+      starts_writer_({options.samples_max, true, true}) {}
+
 absl::Status ChunkMerger::Merge(std::vector<OriginChunk>* chunks, Timestamp min_time,
                                 Timestamp max_time, std::vector<SelectChunk>* out) {
   Prepare(chunks, min_time, max_time);
@@ -166,11 +171,22 @@ absl::Status ChunkMerger::Order(std::span<const OriginChunk> cluster, Timestamp 
   return absl::OkStatus();
 }
 
+// REQUIRES: Order() was called for the cluster.
+chunkenc::ChunkWriter* ChunkMerger::WriterFor(std::span<const OriginChunk> cluster) {
+  bool xor2 = false;
+  for (size_t i = 0; i < cluster.size(); ++i) {
+    if (!buffers_[i].start_timestamps().empty()) return &starts_writer_;
+    xor2 = xor2 || cluster[i].chunk.encoding == chunkenc::Encoding::kXor2;
+  }
+  return xor2 ? &xor2_writer_ : &writer_;
+}
+
 absl::Status ChunkMerger::Encode(std::span<const OriginChunk> cluster, Timestamp min_time,
                                  Timestamp max_time, std::vector<SelectChunk>* out) {
   NARTHEX_RETURN_IF_ERROR(Order(cluster, min_time, max_time));
-  for (const Place& place : places_) Append(buffers_[place.buffer], place.index, &writer_);
-  for (const chunkenc::FinishedChunk& chunk : encoded_.emplace_back(writer_.Finish())) {
+  chunkenc::ChunkWriter* const writer = WriterFor(cluster);
+  for (const Place& place : places_) Append(buffers_[place.buffer], place.index, writer);
+  for (const chunkenc::FinishedChunk& chunk : encoded_.emplace_back(writer->Finish())) {
     out->push_back({chunk.encoding, chunk.min_time, chunk.max_time, chunk.samples, chunk.bytes});
     ++chunks_encoded_;
   }

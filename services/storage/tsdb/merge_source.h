@@ -33,11 +33,12 @@ struct OriginChunk {
 
 // Makes of chunks that may overlap, may reach beyond the range, and may have hidden or deleted
 // samples whole chunks that follow one another and have none of that. Chunks that are so already
-// pass as they are, bytes and all; the others are decoded, merged and encoded anew. Reused from
-// series to series. Thread safety: none.
+// pass as they are, bytes and all; the others are decoded, merged and encoded anew: with the given
+// options, but start timestamps are kept where there are any, and floats stay XOR2 where some are.
+// Reused from series to series. Thread safety: none.
 class ChunkMerger {
  public:
-  explicit ChunkMerger(chunkenc::ChunkWriterOptions options = {}) : writer_(options) {}
+  explicit ChunkMerger(chunkenc::ChunkWriterOptions options = {});
 
   // Appends to *out what is left of `chunks` (which is sorted on the way) within min_time…max_time
   // (inclusive). The result points into the chunks' bytes and into the merger, until the next call
@@ -67,7 +68,11 @@ class ChunkMerger {
   absl::Status Encode(std::span<const OriginChunk> cluster, Timestamp min_time, Timestamp max_time,
                       std::vector<storage::SelectChunk>* out);
 
+  chunkenc::ChunkWriter* WriterFor(std::span<const OriginChunk> cluster);
+
   chunkenc::ChunkWriter writer_;
+  chunkenc::ChunkWriter xor2_writer_;
+  chunkenc::ChunkWriter starts_writer_;
   uint64_t chunks_passed_ = 0;
   uint64_t chunks_encoded_ = 0;
   std::vector<std::vector<chunkenc::FinishedChunk>> encoded_;  // What *out points into.

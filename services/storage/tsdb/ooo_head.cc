@@ -118,8 +118,7 @@ Refusal OooHead::Check(const OooSample& sample, Timestamp head_max_time, bool* r
 
 ChunkPlace OooHead::Flush(Slot slot, OooSeries* series, BatchNumber seen_by_all) {
   counters_.chunks_created.fetch_add(1, std::memory_order_relaxed);
-  return series->Flush(table_->cold(slot).reference, seen_by_all, options_.start_timestamps,
-                       chunk_files_);
+  return series->Flush(table_->cold(slot).reference, seen_by_all, encoding(), chunk_files_);
 }
 
 absl::Status OooHead::Log(std::span<const OooSample> samples, std::string_view sender,
@@ -286,7 +285,7 @@ bool OooHead::ReadChunks(Slot slot, Timestamp min_time, Timestamp max_time, Batc
   range.min_time = min_time;
   range.max_time = max_time;
   range.visible = visible;
-  range.start_timestamps = options_.start_timestamps;
+  range.encoding = encoding();
   return ReadSlot(slot, range, out);
 }
 
@@ -371,7 +370,7 @@ std::unique_ptr<ChunkSeriesSource> OooHead::Source(const Frozen& frozen, Timesta
   range.min_time = min_time;
   range.max_time = max_time;
   range.generation_max = frozen.generation;
-  range.start_timestamps = options_.start_timestamps;
+  range.encoding = encoding();
   return std::make_unique<FrozenSource>(this, range, std::move(deleted));
 }
 

@@ -180,6 +180,14 @@ class OooHead {
   class FrozenSource;
   struct Records;
 
+  // Of chunks that are made here: as the table's.
+  chunkenc::ChunkWriterOptions encoding() const {
+    chunkenc::ChunkWriterOptions encoding;
+    encoding.start_timestamps = options_.start_timestamps;
+    encoding.xor2_floats = table_->xor2_floats();
+    return encoding;
+  }
+
   // Readers meet the appending thread only on the series of one shard.
   static constexpr size_t kShards = 64;
   Shard& ShardOf(Slot slot) const;

@@ -126,14 +126,12 @@ bool OooSeries::Insert(const OooSample& sample, BatchNumber batch, uint64_t gene
   return true;
 }
 
-ChunkPlace OooSeries::Flush(uint64_t reference, BatchNumber seen_by_all, bool start_timestamps,
-                            HeadChunks* files) {
+ChunkPlace OooSeries::Flush(uint64_t reference, BatchNumber seen_by_all,
+                            const chunkenc::ChunkWriterOptions& encoding, HeadChunks* files) {
   for (Chunk& chunk : chunks_) {
     if (chunk.newest_batch <= seen_by_all) chunk.batches = nullptr;
   }
-  chunkenc::ChunkWriterOptions options;
-  options.start_timestamps = start_timestamps;
-  chunkenc::ChunkWriter writer(options);
+  chunkenc::ChunkWriter writer(encoding);
   for (const Open& sample : open_) sample.AppendTo(&writer);
   ChunkPlace place = 0;
   size_t at = 0;
@@ -198,8 +196,6 @@ bool OooSeries::Overlaps(const Range& range) const {
 }
 
 size_t OooSeries::Read(const Range& range, const HeadChunks& files, OooChunks* out) const {
-  chunkenc::ChunkWriterOptions options;
-  options.start_timestamps = range.start_timestamps;
   size_t unreadable = 0;
   for (const Chunk& chunk : chunks_) {
     if (!InRange(chunk, range)) continue;
@@ -220,7 +216,7 @@ size_t OooSeries::Read(const Range& range, const HeadChunks& files, OooChunks* o
       ++unreadable;
       continue;
     }
-    chunkenc::ChunkWriter writer(options);
+    chunkenc::ChunkWriter writer(range.encoding);
     for (size_t i = 0; i < samples.size(); ++i) {
       if (chunk.batches != nullptr && (*chunk.batches)[i] > range.visible) continue;
       if (!chunk.IsDeleted(samples.timestamps()[i])) writer.AppendFrom(samples, i);
@@ -231,7 +227,7 @@ size_t OooSeries::Read(const Range& range, const HeadChunks& files, OooChunks* o
     std::optional<chunkenc::ChunkWriter> writer;
     for (const Open& sample : open_) {
       if (!InRange(sample, range)) continue;
-      if (!writer) writer.emplace(options);
+      if (!writer) writer.emplace(range.encoding);
       sample.AppendTo(&*writer);
     }
     if (writer) out->AddEncoded(&*writer);

@@ -81,8 +81,8 @@ class OooSeries {
   bool Insert(const OooSample& sample, BatchNumber batch, uint64_t generation);
   // Makes chunks of the open samples, for the series `reference`; returns where the last one is.
   // Batches up to `seen_by_all` are visible to every reader.
-  ChunkPlace Flush(uint64_t reference, BatchNumber seen_by_all, bool start_timestamps,
-                   HeadChunks* files);
+  ChunkPlace Flush(uint64_t reference, BatchNumber seen_by_all,
+                   const chunkenc::ChunkWriterOptions& encoding, HeadChunks* files);
 
   // What a reader asks for; the times are inclusive.
   struct Range {
@@ -90,7 +90,7 @@ class OooSeries {
     Timestamp max_time = kMaxTimestamp;
     BatchNumber visible = ~BatchNumber{0};
     uint64_t generation_max = kAllGenerations;
-    bool start_timestamps = false;
+    chunkenc::ChunkWriterOptions encoding;  // Of what is encoded anew.
   };
   // Whether Read() has anything to read; true also where all of that is deleted.
   bool Overlaps(const Range& range) const;

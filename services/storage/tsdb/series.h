@@ -166,6 +166,11 @@ class SeriesTable {
   SeriesTable(const SeriesTable&) = delete;
   SeriesTable& operator=(const SeriesTable&) = delete;
 
+  // Whether floats become XOR2 chunks (encoding 4) also where they have no start timestamps. From
+  // any thread; a series' open chunk of the other encoding ends with its next sample.
+  void SetXor2Floats(bool xor2) { xor2_floats_.store(xor2, std::memory_order_relaxed); }
+  bool xor2_floats() const { return xor2_floats_.load(std::memory_order_relaxed); }
+
   // Most series that a table can hold.
   static constexpr size_t kSeriesMax = SegmentedArray<SeriesHot>::kSizeMax;
 
@@ -196,7 +201,8 @@ class SeriesTable {
   // Nobody looks at these any more.
   void Recycle(const RetiredSeries& retired);
 
-  // Whether the newest sample is a histogram, and of which kind. By the appending thread.
+  // Whether the newest sample is a histogram, and of which kind. By the appending thread, or with
+  // the lock of the series held.
   bool HasHistograms(Slot slot, bool* is_float) const {
     const WideChunk* const wide = WideOf(hot_[slot]);
     if (wide == nullptr || !wide->is_histogram()) return false;
@@ -287,6 +293,7 @@ class SeriesTable {
   const std::unique_ptr<HeadChunks> own_files_;  // Null when they are somebody else's.
   HeadChunks* const files_;
 
+  std::atomic<bool> xor2_floats_{false};
   SegmentedArray<SeriesHot> hot_;
   SegmentedArray<SeriesCold> cold_;
   std::atomic<size_t> size_{0};

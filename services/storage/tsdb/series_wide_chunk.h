@@ -23,11 +23,11 @@ struct WideFloats {
   size_t size = 0;
 };
 
-// An open chunk whose state does not fit the record of a series: histograms, and floats with start
-// timestamps. Few series have one. Guarded as the series is.
+// An open chunk whose state does not fit the record of a series: histograms, and floats in XOR2.
+// Few series have one, unless all floats are to be XOR2. Guarded as the series is.
 class WideChunk {
  public:
-  enum class Kind : uint8_t { kFloatsWithStarts, kHistograms, kFloatHistograms };
+  enum class Kind : uint8_t { kXor2Floats, kHistograms, kFloatHistograms };
 
   using Floats = WideFloats;
 
@@ -39,7 +39,7 @@ class WideChunk {
   }
 
   Kind kind() const { return kind_; }
-  bool is_histogram() const { return kind_ != Kind::kFloatsWithStarts; }
+  bool is_histogram() const { return kind_ != Kind::kXor2Floats; }
   Floats& floats() { return std::get<Floats>(state_); }
   chunkenc::HistogramAppender& of(const Histogram&) {
     return std::get<chunkenc::HistogramAppender>(state_);
@@ -53,7 +53,7 @@ class WideChunk {
 
   chunkenc::Encoding encoding() const {
     switch (kind_) {
-      case Kind::kFloatsWithStarts:
+      case Kind::kXor2Floats:
         return chunkenc::Encoding::kXor2;
       case Kind::kHistograms:
         return std::get<chunkenc::HistogramAppender>(state_).encoding();
@@ -65,7 +65,7 @@ class WideChunk {
   // The whole chunk; empty without samples.
   std::string_view bytes() const {
     switch (kind_) {
-      case Kind::kFloatsWithStarts:
+      case Kind::kXor2Floats:
         break;
       case Kind::kHistograms:
         return std::get<chunkenc::HistogramAppender>(state_).bytes();
@@ -78,7 +78,7 @@ class WideChunk {
   // Ends the chunk; a next one of histograms knows how it compares with this one.
   void End() {
     switch (kind_) {
-      case Kind::kFloatsWithStarts:
+      case Kind::kXor2Floats:
         floats().state = chunkenc::Xor2State();
         floats().size = 0;
         break;
@@ -93,7 +93,7 @@ class WideChunk {
   // Goes on with a chunk; DataLoss when the bytes are not one.
   absl::Status Resume(std::string_view bytes) {
     switch (kind_) {
-      case Kind::kFloatsWithStarts:
+      case Kind::kXor2Floats:
         break;
       case Kind::kHistograms:
         return std::get<chunkenc::HistogramAppender>(state_).Resume(bytes);
@@ -106,7 +106,7 @@ class WideChunk {
   }
   size_t memory_bytes() const {
     switch (kind_) {
-      case Kind::kFloatsWithStarts:
+      case Kind::kXor2Floats:
         break;
       case Kind::kHistograms:
         return sizeof(*this) + std::get<chunkenc::HistogramAppender>(state_).memory_bytes();

@@ -204,7 +204,7 @@ void SeriesWriter::AppendXor(SeriesHot* hot, SeriesCold* cold, Timestamp timesta
 
 void SeriesWriter::AppendXor2(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp, double value,
                               Timestamp start) {
-  WideChunk::Floats& floats = Widen(hot, cold, WideChunk::Kind::kFloatsWithStarts)->floats();
+  WideChunk::Floats& floats = Widen(hot, cold, WideChunk::Kind::kXor2Floats)->floats();
   if (!hot->empty() && FloatsMustEnd(hot, *cold, timestamp, floats.size)) CloseChunk(hot, cold);
   if (hot->empty()) OpenChunk(hot, cold, timestamp);
   const size_t need = floats.size + chunkenc::kXor2SampleBytesMax;
@@ -225,9 +225,11 @@ void SeriesWriter::Append(Slot slot, Timestamp timestamp, double value, BatchNum
   NoteBatch(&hot, &cold, batch, seen_by_all);
   NARTHEX_DCHECK(timestamp > table_->NewestTime(slot));
   const WideChunk* const wide = table_->WideOf(hot);
-  const bool with_start = table_->options_.start_timestamps && start != 0;
-  if (with_start || (wide != nullptr && !wide->is_histogram())) {
-    AppendXor2(&hot, &cold, timestamp, value, with_start ? start : 0);
+  const bool keeps_starts = table_->options_.start_timestamps;
+  // A chunk that has start timestamps goes on as it is where a sample has none.
+  if (table_->xor2_floats() ||
+      (keeps_starts && (start != 0 || (wide != nullptr && !wide->is_histogram())))) {
+    AppendXor2(&hot, &cold, timestamp, value, keeps_starts ? start : 0);
     return;
   }
   if (wide != nullptr) {
@@ -343,7 +345,7 @@ absl::Status SeriesWriter::SetOpenChunk(Slot slot, const OpenChunkImage& image) 
     }
     hot.open_size = static_cast<uint16_t>(image.bytes.size());
   } else {
-    WideChunk::Kind kind = WideChunk::Kind::kFloatsWithStarts;
+    WideChunk::Kind kind = WideChunk::Kind::kXor2Floats;
     if (image.encoding != chunkenc::Encoding::kXor2) {
       kind = chunkenc::KindOf(image.encoding) == SampleKind::kHistogram
                  ? WideChunk::Kind::kHistograms

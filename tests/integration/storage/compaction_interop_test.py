@@ -2,6 +2,7 @@
 """What we compact, delete, clean and snapshot, before the real promtool and Prometheus, sample by sample; and what Prometheus made, compacted
 by us."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suite"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # In front: the suite has files of the same names.
-from harness import peer, run_cases  # noqa: E402
+from harness import fetch, peer, run_cases  # noqa: E402
 from wal_interop_test import (Prometheus, compare, dump, fetch_json, promtool_dump, same_value, scrape_for_a_while, text_of,  # noqa: E402
                               tool, with_directories)
 
@@ -106,6 +107,41 @@ def prometheus_opens_our_snapshot_and_folder(directory):
     assert dump(ours) == mine
 
 
+def block_bytes(directory):
+    """Of index and chunks, with the samples in them."""
+    total = samples = 0
+    for name in os.listdir(directory):
+        meta = os.path.join(directory, name, "meta.json")
+        if not os.path.exists(meta):
+            continue
+        with open(meta) as f:
+            samples += json.load(f)["stats"]["numSamples"]
+        chunks = os.path.join(directory, name, "chunks")
+        for path in [os.path.join(directory, name, "index")] + [os.path.join(chunks, c) for c in os.listdir(chunks)]:
+            total += os.path.getsize(path)
+    return total, samples
+
+
+@with_directories
+def our_blocks_are_no_larger(directory):
+    """index and chunks that we write of a head take no more bytes than those that Prometheus writes of the same one"""
+    ours = os.path.join(directory, "ours")
+    tool("write", ours, str(MINUTES))
+    theirs = os.path.join(directory, "theirs")
+    shutil.copytree(ours, theirs)
+    our_bytes, our_samples = block_bytes(tool("snapshot", ours).stdout.strip())
+    prometheus = Prometheus(theirs, flags=["--web.enable-admin-api"])
+    try:
+        status, body = fetch(f"http://127.0.0.1:{prometheus.port}/api/v1/admin/tsdb/snapshot", method="POST", timeout=60)
+        assert status == 200, body[:500]
+        their_bytes, their_samples = block_bytes(os.path.join(theirs, "snapshots", json.loads(body)["data"]["name"]))
+    finally:
+        prometheus.process.kill(signal.SIGTERM)
+    assert our_samples == their_samples > 0, (our_samples, their_samples)
+    assert our_bytes <= their_bytes, (our_bytes, their_bytes)
+    print(f"     {our_samples} samples: {our_bytes / our_samples:.3f} bytes each, Prometheus' {their_bytes / their_samples:.3f}")
+
+
 @with_directories
 def we_compact_what_prometheus_wrote(directory):
     """a folder of Prometheus with our samples of hours before it is compacted by us, and promtool finds all of it"""
@@ -124,4 +160,4 @@ def we_compact_what_prometheus_wrote(directory):
 
 if __name__ == "__main__":
     run_cases([promtool_reads_what_we_compact, promtool_sees_what_we_delete, prometheus_opens_our_snapshot_and_folder,
-               we_compact_what_prometheus_wrote])
+               our_blocks_are_no_larger, we_compact_what_prometheus_wrote])

@@ -43,6 +43,109 @@ TEST_CASE("Samples come back over many frames as they went in") {
   CHECK(fixture.Select({Matcher::Equal("mod", "3")}, 0, kStart - 1).empty());
 }
 
+Histogram NumberedHistogram(int i) {
+  Histogram histogram;
+  histogram.schema = 2;
+  histogram.zero_threshold = 1e-6;
+  histogram.zero_count = static_cast<uint64_t>(i);
+  histogram.positive_spans = {{-1, 2}, {3, 1}};
+  histogram.positive_deltas = {i, 1, -1};
+  histogram.negative_spans = {{0, 1}};
+  histogram.negative_deltas = {2};
+  histogram.count = static_cast<uint64_t>(4 * i + 3);
+  histogram.sum = 0.25 * i;
+  return histogram;
+}
+
+// Bounds of its own, and a reset now and then.
+FloatHistogram CustomHistogram(int i) {
+  FloatHistogram histogram;
+  histogram.schema = kCustomBucketsSchema;
+  histogram.custom_values = {0.1, 0.5, 2.5};
+  histogram.positive_spans = {{0, 4}};
+  const double base = i % 50;
+  histogram.positive_buckets = {base, base + 1, base + 2, 0.5};
+  histogram.count = 3 * base + 3.5;
+  histogram.sum = base * 7;
+  return histogram;
+}
+
+TEST_CASE("Histograms come back over the stream as they went in, from the head and from blocks") {
+  AppFixture fixture;
+  fixture.Start();
+  constexpr int kSamples = 700;
+  constexpr int64_t kStepMs = 30'000;  // Almost six hours.
+  const Timestamp begin = absl::ToUnixMillis(absl::Now()) - kSamples * kStepMs;
+  const auto integer = [](int i) { return NumberedHistogram(i); };
+  RawAppender appender(fixture.endpoint(), "histograms");
+  for (int i = 0; i < kSamples; ++i) {
+    storage::AppendBatchWriter writer;
+    const Timestamp timestamp = begin + i * kStepMs;
+    writer.Clear(timestamp);
+    const auto add = [&](storage::SeriesNumber number, const char* kind, double sum) {
+      const Labels labels{{"__name__", "latency"}, {"kind", kind}};
+      const auto known = appender.references.find(number);
+      if (known == appender.references.end()) {
+        writer.AddWithDefinition(number, labels, timestamp, sum);
+      } else {
+        writer.Add(known->second, timestamp, sum);
+      }
+    };
+    add(1, "integer", integer(i).sum);
+    writer.SetHistogram(integer(i));
+    add(2, "float", CustomHistogram(i).sum);
+    writer.SetHistogram(CustomHistogram(i));
+    // Both kinds of samples in one series.
+    add(3, "mixed", 1.0 * i);
+    if (i / 100 % 2 == 1) writer.SetHistogram(ToFloat(integer(i)));
+    REQUIRE(appender.Send(static_cast<uint64_t>(i) + 1, writer.Finish()));
+    REQUIRE(appender.WaitAccepted(static_cast<uint64_t>(i) + 1));
+  }
+  CHECK(appender.refused_samples.empty());
+
+  const auto check = [&] {
+    const auto querier = fixture.Querier();
+    storage::Selector selector;
+    selector.matchers = {Matcher::Equal("__name__", "latency")};
+    selector.hints.start = 0;
+    selector.hints.end = kMaxTimestamp / 2;
+    auto result = querier->Select(std::span(&selector, 1), {});
+    REQUIRE(result.ok());
+    int series = 0;
+    SampleBuffer samples;
+    for (storage::SeriesSet& set = *result->sets[0]; set.Next(); ++series) {
+      samples.Clear();
+      REQUIRE(set.ReadSamples(&samples).ok());
+      const std::string kind(set.labels().Get("kind"));
+      INFO(kind);
+      REQUIRE(samples.size() == kSamples);
+      for (int i = 0; i < kSamples; ++i) {
+        const size_t k = static_cast<size_t>(i);
+        REQUIRE(samples.timestamps()[k] == begin + i * kStepMs);
+        const bool mixed_histogram = i / 100 % 2 == 1;
+        if (kind == "integer") {
+          REQUIRE(samples.kind(k) == SampleKind::kHistogram);
+          REQUIRE(Same(samples.histogram(k), integer(i)));
+        } else if (kind == "float") {
+          REQUIRE(samples.kind(k) == SampleKind::kFloatHistogram);
+          REQUIRE(Same(samples.float_histogram(k), CustomHistogram(i)));
+        } else if (mixed_histogram) {
+          REQUIRE(samples.kind(k) == SampleKind::kFloatHistogram);
+          REQUIRE(Same(samples.float_histogram(k), ToFloat(integer(i))));
+        } else {
+          REQUIRE(samples.kind(k) == SampleKind::kFloat);
+          REQUIRE(samples.values()[k] == 1.0 * i);
+        }
+      }
+    }
+    CHECK(series == 3);
+  };
+  check();
+  REQUIRE(fixture.app->db().Compact().ok());
+  REQUIRE_FALSE(fixture.app->db().blocks()->empty());
+  check();
+}
+
 TEST_CASE("Sorted answers are in label order, and a limit cuts them") {
   AppFixture fixture;
   fixture.Start();

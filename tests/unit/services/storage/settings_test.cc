@@ -1,10 +1,15 @@
 // What flags and file say together, and which flags are refused.
 #include "services/storage/settings.h"
 
+#include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "catch2/catch.hpp"
 #include "lib/base/strings.h"
+#include "services/storage/upload_list.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fault_file_system.h"
 
 namespace narthex::storage_service {
 namespace {
@@ -101,6 +106,77 @@ TEST_CASE("Flags shape the database") {
   CHECK(MakeDbOptions(Options(), {}).head.limits.past_max == absl::InfiniteDuration());
 }
 
+TEST_CASE("Encodings, start timestamps and what compaction waits for are asked for") {
+  const tsdb::DbOptions plain = MakeDbOptions(Options(), {});
+  CHECK_FALSE(plain.settings.xor2_floats);
+  CHECK(plain.settings.stale_series_threshold == 0);
+  CHECK_FALSE(plain.head.chunks.start_timestamps);
+  CHECK(plain.compaction_delay == absl::ZeroDuration());
+  config::StorageConfig file;
+  file.tsdb.emplace();
+  file.tsdb->chunk_encoding_floats = "xor2";
+  file.tsdb->stale_series_compaction_threshold = 0.25;
+  CHECK(MakeDbSettings(Options(), file).xor2_floats);
+  CHECK(MakeDbSettings(Options(), file).stale_series_threshold == 0.25);
+  Options options;
+  options.features = {"st-storage,xor2-encoding", "delayed-compaction"};
+  options.compaction_delay_max_percent = 50;
+  absl::Duration longest;
+  for (int i = 0; i < 100; ++i) {
+    const tsdb::DbOptions db = MakeDbOptions(options, {});
+    CHECK(db.settings.xor2_floats);
+    CHECK(db.head.chunks.start_timestamps);
+    CHECK(db.head.ooo.start_timestamps);
+    longest = std::max(longest, db.compaction_delay);
+  }
+  CHECK(longest > absl::Minutes(20));
+  CHECK(longest <= absl::Hours(1));
+}
+
+TEST_CASE("A block waits for its copy when the list of uploads lacks it, and the list is there") {
+  constexpr char kPath[] = "/thanos.shipper.json";
+  struct Case {
+    std::optional<std::string> file;
+    int level;
+    bool awaited;
+  };
+  const Case cases[] = {
+      {std::nullopt, 1, false},
+      {"{[", 1, false},
+      {"[]", 1, false},
+      {R"({"uploaded": 5})", 1, false},
+      {R"({"uploaded": [5]})", 1, false},
+      {R"({"version": 1})", 1, true},
+      {R"({"uploaded": null})", 1, true},
+      {R"({"uploaded": []})", 1, true},
+      {R"({"uploaded": ["A", "C"]})", 1, true},
+      {R"({"uploaded": ["A", "C"]})", 2, false},
+      {R"({"version": 1, "uploaded": ["A", "B"]})", 1, false},
+  };
+  tsdb::BlockMeta meta;
+  meta.ulid = "B";
+  for (const Case& one : cases) {
+    INFO(one.file.value_or("no file"));
+    FaultFileSystem fs;
+    FakeClock clock;
+    if (one.file) REQUIRE(fs.WriteFileAtomically(kPath, *one.file).ok());
+    meta.compaction.level = one.level;
+    CHECK(UploadList(kPath, &fs, &clock, Logger()).IsAwaited(meta) == one.awaited);
+  }
+  // It is read again after a minute, and each time while it cannot be read.
+  meta.compaction.level = 1;
+  FaultFileSystem fs;
+  FakeClock clock;
+  UploadList list(kPath, &fs, &clock, Logger());
+  CHECK_FALSE(list.IsAwaited(meta));
+  REQUIRE(fs.WriteFileAtomically(kPath, R"({"uploaded": []})").ok());
+  CHECK(list.IsAwaited(meta));
+  REQUIRE(fs.WriteFileAtomically(kPath, R"({"uploaded": ["B"]})").ok());
+  CHECK(list.IsAwaited(meta));
+  clock.Advance(absl::Minutes(1));
+  CHECK_FALSE(list.IsAwaited(meta));
+}
+
 TEST_CASE("Values that cannot be used are named") {
   CHECK(CheckOptions(Options()).ok());
   struct Case {
@@ -118,6 +194,10 @@ TEST_CASE("Values that cannot be used are named") {
        [](Options* o) { o->block_range_max = absl::Hours(1); }},
       {"--storage.tsdb.block-reload-interval",
        [](Options* o) { o->block_reload_interval = absl::Milliseconds(5); }},
+      {"--storage.tsdb.delayed-compaction.max-percent",
+       [](Options* o) { o->compaction_delay_max_percent = 0; }},
+      {"--storage.tsdb.delayed-compaction.max-percent",
+       [](Options* o) { o->compaction_delay_max_percent = 101; }},
       {"--storage.tsdb.samples-per-chunk", [](Options* o) { o->samples_per_chunk = 0; }},
       {"--storage.exemplars.max-exemplars", [](Options* o) { o->exemplars_max = -1; }},
       {"--storage.limits.series", [](Options* o) { o->series_max = -1; }},
@@ -161,6 +241,8 @@ TEST_CASE("Upstream's command line is understood") {
                               "--storage.tsdb.wal-compression-type=zstd",
                               "--storage.tsdb.head-chunks-write-queue-size=10",
                               "--storage.tsdb.allow-overlapping-blocks",
+                              "--storage.tsdb.delay-compact-file.path=/thanos.shipper.json",
+                              "--storage.tsdb.delayed-compaction.max-percent=5",
                               "--storage.remote.read-sample-limit=1000",
                               "--web.enable-admin-api",
                               "--web.enable-remote-write-receiver",
@@ -175,6 +257,8 @@ TEST_CASE("Upstream's command line is understood") {
   CHECK(options.block_range_min == absl::Hours(1));
   CHECK(options.block_range_max == absl::Hours(24));
   CHECK(options.log_compression == "zstd");
+  CHECK(options.upload_list == "/thanos.shipper.json");
+  CHECK(options.compaction_delay_max_percent == 5);
   CHECK(options.remote_read_samples_max == 1000);
   CHECK(options.enable_admin_api);
   CHECK(options.enable_remote_write_receiver);

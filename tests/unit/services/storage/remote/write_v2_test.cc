@@ -74,6 +74,48 @@ TEST_CASE("A 2.0 request is stored, and the answer counts what was written") {
   CHECK(all.at(Labels{{"__name__", "sizes"}}).size() == 1);
 }
 
+TEST_CASE("Exemplars that are refused are not counted, and late ones are said") {
+  tsdb::DbOptions options;
+  options.head.exemplars_max = 100;
+  RemoteFixture fixture({}, options);
+  const auto write = [&fixture](Timestamp timestamp, Timestamp sample_time,
+                                const std::string& trace) {
+    RequestBuilder builder;
+    v2::TimeSeries* const series = builder.Add({{"__name__", "up"}}, sample_time, 1);
+    v2::Exemplar* const exemplar = series->add_exemplars();
+    exemplar->add_labels_refs(builder.Ref("trace_id"));
+    exemplar->add_labels_refs(builder.Ref(trace));
+    exemplar->set_timestamp(timestamp);
+    return fixture.Write(builder.request.SerializeAsString(), kV2Type);
+  };
+  struct Case {
+    Timestamp timestamp;
+    Timestamp sample_time;
+    std::string trace;
+    int status;
+    std::string written;
+    std::string problem;
+  };
+  const std::vector<Case> cases = {
+      {kNow, kNow, "a", 204, "1 0 1", ""},
+      // The same once more is as good as stored.
+      {kNow, kNow + 1, "a", 204, "1 0 1", ""},
+      {kNow - 1, kNow + 2, "b", 400, "1 0 0", "out of order exemplar for series {__name__=\"up\"}"},
+      // Too long; upstream passes over it.
+      {kNow + 2, kNow + 3, std::string(200, 'x'), 204, "1 0 0", ""},
+      {kNow + 3, kNow + 4, "c", 204, "1 0 1", ""},
+  };
+  for (const Case& one : cases) {
+    const http::ServerResponse response = write(one.timestamp, one.sample_time, one.trace);
+    INFO(one.trace << ": " << response.body);
+    CHECK(response.status == one.status);
+    CHECK(Written(response) == one.written);
+    CHECK_THAT(response.body, Catch::Contains(one.problem));
+  }
+  fixture.db->head().exemplars().Resize(0);
+  CHECK(Written(write(kNow + 5, kNow + 5, "d")) == "1 0 1");
+}
+
 TEST_CASE("Requests that number their symbols otherwise write the same series") {
   RemoteFixture fixture;
   for (int i = 0; i < 3; ++i) {

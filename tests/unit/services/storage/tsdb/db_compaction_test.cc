@@ -8,66 +8,12 @@
 #include "lib/base/strings.h"
 #include "services/storage/tsdb/compaction_plan.h"
 #include "services/storage/tsdb/db_reader.h"
-#include "tests/unit/services/storage/tsdb/db_fixture.h"
+#include "tests/unit/services/storage/tsdb/compaction_fixture.h"
 
 namespace narthex::tsdb {
 namespace {
 
-constexpr int64_t kMinute = 60'000;
-constexpr int64_t kHour = 60 * kMinute;
-constexpr int64_t kRange = 2 * kHour;
-const Timestamp kBegin = AlignDown(kStart, kRange);
-
-Labels Series(int i) { return Labels({{kMetricName, "m"}, {"i", StrCat(i)}}); }
-
-// A database, and what it must answer.
-struct Fixture : DbFixture {
-  using DbFixture::DbFixture;
-
-  void Add(int series, Timestamp timestamp, double value) {
-    const absl::Duration ahead = FromTimestamp(timestamp) - clock.Now();
-    if (ahead > absl::ZeroDuration()) clock.Advance(ahead);
-    REQUIRE(Append(Series(series), timestamp, value) == storage::Refusal::kNone);
-    model[Series(series)][timestamp] = value;
-  }
-  // `series` series with a sample each `step`, from…to.
-  void Fill(int series, Timestamp from, Timestamp to, int64_t step) {
-    for (Timestamp t = from; t <= to; t += step) {
-      for (int i = 0; i < series; ++i) Add(i, t, static_cast<double>(t % 1000) + i);
-    }
-  }
-  void Compact() {
-    const absl::Status status = db->Compact();
-    INFO(status.ToString());
-    REQUIRE(status.ok());
-  }
-  SeriesMap Expected() const {
-    SeriesMap expected;
-    for (const auto& [labels, samples] : model) {
-      for (const auto& [timestamp, value] : samples)
-        expected[labels].emplace_back(timestamp, value);
-    }
-    return expected;
-  }
-  void Forget(Timestamp min_time, Timestamp max_time, const Labels& labels) {
-    auto& samples = model[labels];
-    samples.erase(samples.lower_bound(min_time), samples.upper_bound(max_time));
-    if (samples.empty()) model.erase(labels);
-  }
-  std::vector<std::pair<int64_t, int64_t>> Hours() const {
-    std::vector<std::pair<int64_t, int64_t>> hours;
-    const auto blocks = db->blocks();
-    for (const auto& block : *blocks) {
-      hours.emplace_back((block->meta().min_time - kBegin) / kHour,
-                         (block->meta().max_time - kBegin) / kHour);
-    }
-    return hours;
-  }
-
-  std::map<Labels, std::map<Timestamp, double>> model;
-};
-
-using Hours = std::vector<std::pair<int64_t, int64_t>>;
+using Fixture = CompactionFixture;
 
 TEST_CASE("The head goes to blocks of two hours once it spans one and a half of them") {
   Fixture f;

@@ -9,6 +9,7 @@
 
 #include "catch2/catch.hpp"
 #include "lib/base/strings.h"
+#include "lib/model/stale.h"
 #include "services/storage/tsdb/compaction_plan.h"
 #include "services/storage/tsdb/db_reader.h"
 #include "tests/unit/services/storage/tsdb/db_fixture.h"
@@ -114,6 +115,34 @@ TEST_CASE("An interrupted compaction of the head loses nothing and doubles nothi
       },
       [](Fixture* f) { return f->db->Compact(); },
       [&](Fixture* f, bool) { CHECK(f->SelectAll() == expected); });
+}
+
+TEST_CASE("An interrupted early compaction of stale series loses nothing and doubles nothing") {
+  const auto values = [](Fixture* f) {
+    SeriesMap all = f->SelectAll();
+    for (auto& [labels, samples] : all) {
+      std::erase_if(samples, [](const auto& sample) { return IsStale(sample.second); });
+    }
+    return all;
+  };
+  SeriesMap expected;
+  InterruptEverywhere(
+      [&](Fixture* f) {
+        f->Fill(kBegin, kBegin + 2 * kHour + 40 * kMinute);
+        f->Add(1, kBegin + 2 * kHour + 41 * kMinute, StaleNan());
+        expected = values(f);
+        REQUIRE(expected.size() == 2);
+      },
+      [](Fixture* f) {
+        DbSettings settings = f->db->settings();
+        settings.stale_series_threshold = 0.5;
+        f->db->Apply(settings);
+        const absl::Status status = f->db->Compact();
+        // Once it is done the series is in blocks alone.
+        if (status.ok()) CHECK(f->db->head().table().size() == 1);
+        return status;
+      },
+      [&](Fixture* f, bool) { CHECK(values(f) == expected); });
 }
 
 TEST_CASE("An interrupted compaction of late samples loses nothing and doubles nothing") {
