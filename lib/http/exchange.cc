@@ -16,6 +16,7 @@ namespace narthex::http {
 namespace {
 
 constexpr size_t kGzipBytesMin = 1024;
+constexpr std::string_view kEventStream = "text/event-stream";
 constexpr size_t kStreamPieceBytes = 32 << 10;
 // How long a streamed answer waits for a client that takes nothing.
 constexpr int kSendTimeoutMs = 30000;
@@ -86,6 +87,7 @@ class PieceWriter {
     if (gzip) gzip_ = std::make_unique<GzipWriter>();
   }
   bool Write(std::string_view piece) {
+    if (piece.empty()) return Flush();
     if (gzip_ != nullptr) {
       gzip_->Write(piece, false, &pending_);
     } else {
@@ -274,7 +276,9 @@ class Responder::HttplibServer : public httplib::Server {
     }
     const bool is_stream = response_.stream != nullptr;
     bool gzip = false;
-    if ((is_stream || response_.body.size() > kGzipBytesMin) &&
+    // Events must not wait for the packer.
+    const bool events = response_.content_type == kEventStream;
+    if ((is_stream || response_.body.size() > kGzipBytesMin) && !events &&
         !response_.headers.Has("Content-Encoding")) {
       response->set_header("Vary", "Accept-Encoding");
       gzip = AcceptsGzip(request.headers.Get("Accept-Encoding"));

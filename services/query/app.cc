@@ -1,5 +1,6 @@
 #include "services/query/app.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/base/status_macros.h"
@@ -7,12 +8,14 @@
 #include "lib/service/ops_handlers.h"
 #include "lib/service/service.h"
 #include "services/query/api/routes.h"
+#include "services/query/ui/pages.h"
 
 namespace narthex::query {
 namespace {
 
 constexpr absl::Duration kScraperTimeout = absl::Seconds(10);
-// Workers beside those that queries may hold, so that the rest of the API answers under load.
+// Workers beside those that queries and live streams may hold, so that the rest of the API answers
+// under load.
 constexpr int kSpareWorkers = 12;
 
 promql::EngineOptions MakeEngineOptions(const Options& options, promql::ActiveQueries* active,
@@ -66,6 +69,13 @@ absl::Status CheckOptions(const Options& options) {
     if (name.empty() || name == kMetricName) {
       return InvalidArgument("--query.replica-label must name a label that is not __name__");
     }
+  }
+  if (options.web_connections_max < 1 || options.web_notifications_subscribers_max < 0 ||
+      options.web_notifications_subscribers_max > 1000 ||
+      options.web_read_timeout <= absl::ZeroDuration()) {
+    return InvalidArgument(
+        "--web.max-connections and --web.read-timeout must be positive, and "
+        "--web.max-notifications-subscribers between 0 and 1000");
   }
   if (options.notification_queue_capacity < 1 || options.notification_batch_size < 1) {
     return InvalidArgument("--alertmanager.notification-* must be positive");
@@ -124,8 +134,15 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
 
   http::ServerOptions server_options;
   server_options.listen_address = options.web_listen_address;
-  server_options.workers = static_cast<int>(options.query_concurrency_max) + kSpareWorkers;
+  server_options.workers =
+      static_cast<int>(options.query_concurrency_max + options.web_notifications_subscribers_max) +
+      kSpareWorkers;
+  server_options.connections_max = static_cast<size_t>(options.web_connections_max);
+  server_options.idle_timeout = server_options.body_timeout = options.web_read_timeout;
+  server_options.head_timeout = std::min(server_options.head_timeout, options.web_read_timeout);
   server_options.metrics_prefix = "prometheus";
+  NARTHEX_ASSIGN_OR_RETURN(const WebAddress prefix, ComputeWebAddress(options, 0));
+  server_options.route_prefix = prefix.route_prefix;
   NARTHEX_ASSIGN_OR_RETURN(app->server_,
                            http::Server::Create(server_options, &app->router_,
                                                 e.logger.With({{"component", "web"}}), e.registry));
@@ -203,6 +220,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
                     app->alertmanagers_.get()});
   NARTHEX_RETURN_IF_ERROR(app->reloader_->Load());
 
+  app->notifications_ = std::make_unique<query_api::Notifications>(
+      e.clock, e.registry, static_cast<size_t>(options.web_notifications_subscribers_max));
   const auto ready = [&flag = app->ready_] { return flag.load(); };
   query_api::ApiParts parts;
   parts.clock = e.clock;
@@ -224,6 +243,11 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   parts.status.config_yaml = [reloader] { return reloader->config_yaml(); };
   parts.status.reload_successful = [reloader] { return reloader->last_successful(); };
   parts.status.last_config_time = [reloader] { return reloader->last_success_time(); };
+  parts.notifications = app->notifications_.get();
+  parts.config = [reloader] { return reloader->config(); };
+  parts.features =
+      query_api::CollectFeatures(app->engine_->options(), options.web_enable_admin_api,
+                                 options.web_enable_lifecycle, /*enable_search=*/false);
   parts.external_labels = [reloader] { return reloader->external_labels(); };
   parts.ready = ready;
   query_api::ApiOptions api_options;
@@ -232,6 +256,11 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   api_options.query_timeout = options.query_timeout;
   api_options.enable_admin = options.web_enable_admin_api;
   query_api::AddApiRoutes(&app->router_, std::move(parts), std::move(api_options));
+  query_ui::PageOptions pages;
+  pages.route_prefix = web.route_prefix;
+  pages.external_path = web.external_path;
+  pages.title = options.web_page_title;
+  query_ui::AddPages(&app->router_, pages);
   service::OpsOptions ops;
   ops.name = "query";
   ops.ready = ready;
@@ -258,6 +287,11 @@ absl::Status App::Start() {
 
 absl::Status App::Reload() {
   absl::Status first_error = reloader_->Load();
+  if (first_error.ok()) {
+    notifications_->Remove(query_api::Notifications::kReloadFailed);
+  } else {
+    notifications_->Add(query_api::Notifications::kReloadFailed);
+  }
   // A configuration that is bad here is bad there too.
   if (!first_error.ok()) {
     env_.logger.Error("reloading the configuration failed", {{"error", first_error}});
@@ -280,6 +314,10 @@ void App::SetReady(bool ready) {
 
 void App::Stop() {
   SetReady(false);
+  if (notifications_ != nullptr) {
+    notifications_->Add(query_api::Notifications::kShuttingDown);
+    notifications_->Close();
+  }
   if (server_ != nullptr) server_->Stop();
   if (rules_ != nullptr) rules_->Stop();
   if (notifier_ != nullptr) notifier_->Stop();

@@ -16,6 +16,7 @@
 #include "lib/service/env.h"
 #include "lib/storage/fanout_querier.h"
 #include "services/query/alertmanagers.h"
+#include "services/query/api/notifications.h"
 #include "services/query/cache/result_cache.h"
 #include "services/query/notifier/notifier.h"
 #include "services/query/options.h"
@@ -64,6 +65,7 @@ class App {
   std::unique_ptr<Alertmanagers> alertmanagers_;
   std::unique_ptr<rules::Manager> rules_;
   std::unique_ptr<Reloader> reloader_;
+  std::unique_ptr<query_api::Notifications> notifications_;
   std::atomic<bool> ready_{false};
   http::Router router_;
   std::unique_ptr<http::Server> server_;

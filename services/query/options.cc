@@ -52,6 +52,16 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
   flags->String("web.cors.origin", &options->web_cors_origin,
                 "Anchored regular expression of the origins that may call the API from a browser.");
 
+  flags->String("web.page-title", &options->web_page_title, "Document title of the web pages.");
+  flags->Duration("web.read-timeout", &options->web_read_timeout,
+                  "Maximum time to read a request, and to keep a connection without one.");
+  flags->Int("web.max-connections", &options->web_connections_max,
+             "Maximum number of simultaneous connections; at the limit the longest idle one makes "
+             "room.");
+  flags->Int("web.max-notifications-subscribers", &options->web_notifications_subscribers_max,
+             "Limits the maximum number of subscribers that can concurrently receive live "
+             "notifications.");
+
   flags->Duration("query.lookback-delta", &options->query_lookback_delta,
                   "How far back an instant selector looks for its sample.");
   flags->Duration("query.timeout", &options->query_timeout,
@@ -104,11 +114,9 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
               "Send all outstanding alerts when shutting down.");
 
   for (const std::string_view name :
-       {"web.page-title", "web.user-assets", "web.console.templates", "web.console.libraries"}) {
+       {"web.user-assets", "web.console.templates", "web.console.libraries"}) {
     flags->Ignored(name, true, "there are no pages to change");
   }
-  flags->Ignored("web.read-timeout", true, "the server has timeouts of its own");
-  flags->Ignored("web.max-connections", true, "idle connections cost no thread");
   for (const std::string_view name :
        {"storage.tsdb.path", "storage.tsdb.retention.time", "storage.tsdb.retention.size",
         "storage.tsdb.no-lockfile", "storage.tsdb.wal-compression",
@@ -154,6 +162,7 @@ absl::StatusOr<WebAddress> ComputeWebAddress(const Options& options, int port) {
     const size_t slash = url.find('/', scheme + 3);
     if (slash != std::string_view::npos) path = url.substr(slash);
   }
+  address.external_path = CleanPrefix(path);
   address.route_prefix =
       CleanPrefix(options.web_route_prefix.empty() ? path : options.web_route_prefix);
   return address;

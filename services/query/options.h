@@ -24,6 +24,10 @@ struct Options {
   std::string web_external_url;
   std::string web_route_prefix;
   std::string web_cors_origin = ".*";
+  std::string web_page_title = "Narthex Time Series Collection and Processing Server";
+  absl::Duration web_read_timeout = absl::Minutes(5);
+  int64_t web_connections_max = 512;
+  int64_t web_notifications_subscribers_max = 16;
 
   absl::Duration query_lookback_delta = absl::Minutes(5);
   absl::Duration query_timeout = absl::Minutes(2);
@@ -55,8 +59,9 @@ std::string Hostname();
 
 // Where users reach this service, and the path that all pages have before theirs.
 struct WebAddress {
-  std::string external_url;  // Without a slash at the end.
-  std::string route_prefix;  // "" or "/prefix".
+  std::string external_url;   // Without a slash at the end.
+  std::string external_path;  // Of that URL: "" or "/prefix".
+  std::string route_prefix;   // "" or "/prefix".
 };
 // `port` stands in for the one of the listen address when that is 0. InvalidArgument for a URL that
 // is none.

@@ -80,14 +80,12 @@ Labels Reloader::external_labels() const {
   return config_->global.external_labels;
 }
 
-std::string Reloader::config_yaml() const {
-  std::shared_ptr<const config::PrometheusConfig> config;
-  {
-    MutexLock lock(&mu_);
-    config = config_;
-  }
-  return config::FormatYaml(*config);
+std::shared_ptr<const config::PrometheusConfig> Reloader::config() const {
+  MutexLock lock(&mu_);
+  return config_;
 }
+
+std::string Reloader::config_yaml() const { return config::FormatYaml(*config()); }
 
 bool Reloader::last_successful() const {
   MutexLock lock(&mu_);

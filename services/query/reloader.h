@@ -41,6 +41,7 @@ class Reloader {
 
   // Of the configuration in effect.
   Labels external_labels() const;
+  std::shared_ptr<const config::PrometheusConfig> config() const;  // Never null.
   std::string config_yaml() const;
   bool last_successful() const;
   absl::Time last_success_time() const;  // InfinitePast(): there was none.

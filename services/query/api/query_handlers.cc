@@ -9,6 +9,7 @@
 #include "lib/base/strings.h"
 #include "lib/json/writer.h"
 #include "services/query/api/params.h"
+#include "services/query/api/parse_query.h"
 #include "services/query/api/value_writer.h"
 #include "services/query/promql/printer.h"
 
@@ -144,6 +145,15 @@ Answer QueryHandlers::Format(const http::ServerRequest& request) {
   std::string json;
   json::AppendQuoted(&json, promql::Prettify(**expr));
   return Answer::Data(std::move(json));
+}
+
+Answer QueryHandlers::Parse(const http::ServerRequest& request) {
+  const absl::StatusOr<promql::ExprPtr> expr = engine_->Parse(request.params.Get("query"));
+  if (!expr.ok()) return Answer::BadParameter("query", expr.status());
+  Answer answer;
+  json::Writer writer(&answer.data);
+  WriteAst(**expr, &writer);
+  return answer;
 }
 
 }  // namespace narthex::query_api

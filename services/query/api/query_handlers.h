@@ -10,7 +10,7 @@
 
 namespace narthex::query_api {
 
-// query, query_range, format_query: what has a PromQL expression.
+// query, query_range, format_query, parse_query: what has a PromQL expression.
 //
 // Thread safety: all methods may be called from any thread; a query runs on its caller's.
 class QueryHandlers {
@@ -23,6 +23,7 @@ class QueryHandlers {
   Answer Instant(const http::ServerRequest& request);
   Answer Range(const http::ServerRequest& request);
   Answer Format(const http::ServerRequest& request);
+  Answer Parse(const http::ServerRequest& request);
 
  private:
   promql::Engine* const engine_;

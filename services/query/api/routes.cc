@@ -10,30 +10,12 @@
 #include "services/query/api/query_handlers.h"
 #include "services/query/api/remote_handlers.h"
 #include "services/query/api/rule_handlers.h"
+#include "services/query/api/self_metrics.h"
 #include "services/query/api/storage_handlers.h"
 #include "services/query/api/target_handlers.h"
 
 namespace narthex::query_api {
 namespace {
-
-constexpr std::string_view kIndexPage = R"(<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Narthex query</title></head>
-<body>
-<h1>Narthex query</h1>
-<p>This service answers the Prometheus HTTP API. It has no pages for people yet: point Grafana (data
-source <em>Prometheus</em>) or promtool at this address.</p>
-<ul>
-<li><a href="api/v1/query?query=up">api/v1/query?query=up</a></li>
-<li><a href="api/v1/targets">api/v1/targets</a></li>
-<li><a href="api/v1/rules">api/v1/rules</a></li>
-<li><a href="api/v1/alerts">api/v1/alerts</a></li>
-<li><a href="api/v1/status/config">api/v1/status/config</a></li>
-<li><a href="metrics">metrics</a></li>
-</ul>
-</body>
-</html>
-)";
 
 // Adds routes whose answers get the envelope and the CORS headers.
 class ApiRouter {
@@ -100,6 +82,7 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
   api.Add(kBoth, "/query", query, &QueryHandlers::Instant);
   api.Add(kBoth, "/query_range", query, &QueryHandlers::Range);
   api.Add(kBoth, "/format_query", query, &QueryHandlers::Format);
+  api.Add(kBoth, "/parse_query", query, &QueryHandlers::Parse);
 
   const auto metadata =
       std::make_shared<MetadataHandlers>(parts.querier, parts.clock, options.query_timeout);
@@ -113,16 +96,36 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
   api.Add("GET", "/scrape_pools", targets, &TargetHandlers::ScrapePools);
   api.Add("GET", "/metadata", targets, &TargetHandlers::Metadata);
 
+  const auto config = std::make_shared<ConfigHandlers>(std::move(parts.config));
+  api.Add("GET", "/scrape_pools/config", config, &ConfigHandlers::ScrapePoolConfig);
+  api.Add("GET", "/targets/relabel_steps", config, &ConfigHandlers::RelabelSteps);
+
   const auto rules = std::make_shared<RuleHandlers>(parts.rules, parts.notifier);
   api.Add("GET", "/rules", rules, &RuleHandlers::Rules);
   api.Add("GET", "/alerts", rules, &RuleHandlers::Alerts);
   api.Add("GET", "/alertmanagers", rules, &RuleHandlers::Alertmanagers);
 
-  const auto status = std::make_shared<StatusHandlers>(std::move(parts.status), parts.clock);
+  const auto status = std::make_shared<StatusHandlers>(std::move(parts.status), parts.clock,
+                                                       FeaturesJson(parts.features));
   api.Add("GET", "/status/config", status, &StatusHandlers::Config);
   api.Add("GET", "/status/flags", status, &StatusHandlers::Flags);
   api.Add("GET", "/status/runtimeinfo", status, &StatusHandlers::RuntimeInfo);
   api.Add("GET", "/status/buildinfo", status, &StatusHandlers::BuildInfo);
+  api.Add("GET", "/features", status, &StatusHandlers::Features);
+  api.Add("GET", "/status/self_metrics", std::make_shared<SelfMetrics>(parts.registry),
+          &SelfMetrics::Handle);
+
+  if (Notifications* const notifications = parts.notifications; notifications != nullptr) {
+    // They outlive the router, and are somebody else's.
+    const std::shared_ptr<Notifications> shared(std::shared_ptr<void>(), notifications);
+    api.AddAlways("GET", "/notifications", shared, &Notifications::List);
+    router->Handle("GET", StrCat(options.route_prefix, "/api/v1/notifications/live"),
+                   [notifications, cors = options.cors_origin](const http::ServerRequest& request) {
+                     http::ServerResponse response = notifications->Live(request);
+                     AddCorsHeaders(cors, request, &response);
+                     return response;
+                   });
+  }
 
   const auto storage =
       std::make_shared<StorageHandlers>(parts.storages, parts.engine, options.enable_admin);
@@ -149,6 +152,8 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
                    });
   };
   add_remote("/write", &RemoteHandlers::Write);
+  // Where Grafana writes recorded series, unless its data source says that it is a Prometheus.
+  add_remote("/push", &RemoteHandlers::Write);
   add_remote("/otlp/v1/metrics", &RemoteHandlers::WriteOtlp);
   add_remote("/read", &RemoteHandlers::Read);
 
@@ -164,14 +169,11 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
                                   : http::ServerResponse::Text(503, "Service Unavailable");
                  });
 
-  const auto index = [](const http::ServerRequest&) {
-    http::ServerResponse response;
-    response.content_type = "text/html; charset=utf-8";
-    response.body = std::string(kIndexPage);
-    return response;
-  };
-  router->Handle("GET", StrCat(options.route_prefix, "/"), index);
-  router->Handle("GET", StrCat(options.route_prefix, "/graph"), index);
+  // Upstream's own page of the same data, which scripts ask.
+  router->Handle("GET", StrCat(options.route_prefix, "/version"),
+                 [status](const http::ServerRequest& request) {
+                   return http::ServerResponse::Json(200, status->BuildInfo(request).data);
+                 });
 }
 
 }  // namespace narthex::query_api

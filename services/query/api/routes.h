@@ -13,6 +13,9 @@
 #include "lib/rpc/scraper_client.h"
 #include "lib/rpc/storage_client.h"
 #include "lib/storage/fanout_querier.h"
+#include "services/query/api/config_handlers.h"
+#include "services/query/api/features.h"
+#include "services/query/api/notifications.h"
 #include "services/query/api/status_handlers.h"
 #include "services/query/cache/result_cache.h"
 #include "services/query/notifier/notifier.h"
@@ -33,6 +36,9 @@ struct ApiParts {
   std::vector<rpc::ScraperClient*> scrapers;
   std::vector<rpc::StorageClient*> storages;
   StatusSources status;
+  Notifications* notifications = nullptr;
+  ConfigHandlers::Source config;
+  Features features;
   std::function<Labels()> external_labels;
   // False answers every API request with 503 and plain text, as upstream does while it starts.
   std::function<bool()> ready;
@@ -45,7 +51,7 @@ struct ApiOptions {
   bool enable_admin = false;  // admin/tsdb/…
 };
 
-// Adds /api/v1/…, /federate, and the plain pages "/" and "/graph" to `router`.
+// Adds /api/v1/…, /federate and /version to `router`.
 void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options);
 
 }  // namespace narthex::query_api

@@ -105,4 +105,6 @@ Answer StatusHandlers::BuildInfo(const http::ServerRequest&) {
   return answer;
 }
 
+Answer StatusHandlers::Features(const http::ServerRequest&) { return Answer::Data(features_); }
+
 }  // namespace narthex::query_api

@@ -31,22 +31,25 @@ struct StatusSources {
   std::function<StorageSummary()> storage;  // Asked of the nodes; empty: there are none.
 };
 
-// status/config, status/flags, status/runtimeinfo, status/buildinfo.
+// status/config, status/flags, status/runtimeinfo, status/buildinfo, features.
 //
 // Thread safety: all methods may be called from any thread.
 class StatusHandlers {
  public:
-  StatusHandlers(StatusSources sources, Clock* clock)
-      : sources_(std::move(sources)), clock_(clock) {}
+  // `features` is the JSON that Features() answers.
+  StatusHandlers(StatusSources sources, Clock* clock, std::string features)
+      : sources_(std::move(sources)), clock_(clock), features_(std::move(features)) {}
 
   Answer Config(const http::ServerRequest& request);
   Answer Flags(const http::ServerRequest& request);
   Answer RuntimeInfo(const http::ServerRequest& request);
   Answer BuildInfo(const http::ServerRequest& request);
+  Answer Features(const http::ServerRequest& request);
 
  private:
   const StatusSources sources_;
   Clock* const clock_;
+  const std::string features_;
 };
 
 }  // namespace narthex::query_api

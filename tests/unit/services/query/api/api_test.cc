@@ -50,6 +50,10 @@ struct Api {
     parts.status.config_yaml = [] { return "global: {}\n"; };
     parts.status.reload_successful = [] { return true; };
     parts.status.last_config_time = [this] { return rules.clock.Now(); };
+    parts.notifications = &notifications;
+    parts.config = [this] { return std::make_shared<const config::PrometheusConfig>(config); };
+    parts.features = CollectFeatures(rules.engine.options(), /*enable_admin=*/false,
+                                     /*enable_lifecycle=*/true, /*enable_search=*/false);
     parts.external_labels = [] { return Labels{{"region", "eu"}, {"code", "none"}}; };
     parts.ready = [this] { return ready; };
     ApiOptions options;
@@ -84,6 +88,8 @@ struct Api {
   query_cache::ResultCache cache{size_t{1} << 20, &rules.engine, &querier, &rules.registry};
   std::unique_ptr<rules::Manager> manager;
   std::unique_ptr<notifier::Notifier> notifier;
+  Notifications notifications{&rules.clock, &rules.registry, 2};
+  config::PrometheusConfig config;
   bool ready = true;
   http::Router router;
 };
@@ -325,6 +331,106 @@ TEST_CASE("Status pages tell what is running") {
   CHECK(api.Get("scrape_pools") == Success(R"({"scrapePools":[]})"));
 }
 
+TEST_CASE("An expression is shown as a tree") {
+  Api api;
+  const auto parse = [&](std::string query) {
+    return api.Get("parse_query", {{"query", std::move(query)}});
+  };
+  CHECK(parse("(-1)") == Success(R"({"expr":{"expr":{"type":"numberLiteral","val":"1"},"op":"-",)"
+                                 R"("type":"unaryExpr"},"type":"parenExpr"})"));
+  CHECK(parse("'a'") == Success(R"({"type":"stringLiteral","val":"a"})"));
+  CHECK(parse("up{a!~\"b\"} offset 1m @ start()") ==
+        Success(R"({"anchored":false,"matchers":[{"name":"a","type":"!~","value":"b"},)"
+                R"({"name":"__name__","type":"=","value":"up"}],"name":"up","offset":60000,)"
+                R"("offsetExpr":null,"smoothed":false,"startOrEnd":"start","timestamp":null,)"
+                R"("type":"vectorSelector"})"));
+  CHECK(parse("rate(up[5m] @ 10)") ==
+        Success(R"({"args":[{"anchored":false,"matchers":[{"name":"__name__","type":"=",)"
+                R"("value":"up"}],"name":"up","offset":0,"offsetExpr":null,"range":300000,)"
+                R"("rangeExpr":null,"smoothed":false,"startOrEnd":null,"timestamp":10000,)"
+                R"("type":"matrixSelector"}],"func":{"argTypes":["matrix"],"name":"rate",)"
+                R"("returnType":"vector","variadic":0},"type":"call"})"));
+  const std::string joined = parse("a / on(x) group_left(y) b");
+  CHECK(joined.find(R"("matching":{"card":"many-to-one","fillValues":{"lhs":null,"rhs":null},)"
+                    R"("include":["y"],"labels":["x"],"on":true},"op":"/")") != std::string::npos);
+  CHECK(parse("a > bool 1").find(R"({"bool":true,"lhs":)") != std::string::npos);
+  CHECK(parse("topk by (l) (3, a)")
+            .find(R"("grouping":["l"],"op":"topk","param":{"type":"numberLiteral","val":"3"},)"
+                  R"("type":"aggregation","without":false)") != std::string::npos);
+  CHECK(parse("a[1h:5m]")
+            .find(R"("step":300000,"stepExpr":null,"timestamp":null,)"
+                  R"("type":"subquery")") != std::string::npos);
+  CHECK(parse("a offset (2 * -step())")
+            .find(R"("offsetExpr":{"lhs":{"duration":false,"type":"numberLiteral","val":"2"},)"
+                  R"("op":"*","rhs":{"lhs":null,"op":"-","rhs":{"lhs":null,"op":"step",)"
+                  R"("rhs":null,"type":"durationExpr","wrapped":false},"type":"durationExpr",)"
+                  R"("wrapped":false},"type":"durationExpr","wrapped":true})") !=
+        std::string::npos);
+  CHECK(parse("(").substr(0, 3) == "400");
+}
+
+TEST_CASE("The features say what is on") {
+  Api api;
+  const std::string features = api.Get("features");
+  for (const std::string part :
+       {R"("api":{"admin":false,)", R"("lifecycle":true)", R"("<=":true)", R"("rate":true)",
+        R"("info":false)", R"("subqueries":true)", R"("fill":false)"}) {
+    INFO(part);
+    CHECK(features.find(part) != std::string::npos);
+  }
+}
+
+TEST_CASE("Metrics of this process are answered in the JSON of Protocol Buffers") {
+  Api api;
+  api.rules.registry.AddCounter("x_total", "X.", {{"a", "b"}})->Increment(3);
+  api.rules.registry.AddHistogram("y_seconds", "Y.", {1, 2})->Observe(1.5);
+  CHECK(api.Get("status/self_metrics", {{"metric_name_pattern", "x_.*|y_seconds"}}) ==
+        Success(R"([{"name":"x_total","help":"X.","type":"COUNTER","metric":[{"label":[)"
+                R"({"name":"a","value":"b"}],"counter":{"value":3}}]},)"
+                R"({"name":"y_seconds","help":"Y.","type":"HISTOGRAM","metric":[{"histogram":{)"
+                R"("sampleCount":"1","sampleSum":1.5,"bucket":[)"
+                R"({"cumulativeCount":"0","upperBound":1},)"
+                R"({"cumulativeCount":"1","upperBound":2}]}}]}])"));
+  CHECK(api.Get("status/self_metrics", {{"metric_name_pattern", "("}}).substr(0, 3) == "400");
+}
+
+TEST_CASE("What relabelling makes of a target is shown step by step") {
+  Api api;
+  config::ScrapeConfig job;
+  job.job_name = "j";
+  relabel::RelabelConfig copy;
+  copy.source_labels = {"__address__"};
+  copy.target_label = "host";
+  relabel::RelabelConfig drop;
+  drop.source_labels = {"host"};
+  drop.regex = Regex::Compile("b").value();
+  drop.action = relabel::Action::kDrop;
+  job.relabel_configs = {copy, drop};
+  api.config.scrape_configs = {job};
+  const auto steps = [&](std::string labels) {
+    return api.Get("targets/relabel_steps", {{"scrapePool", "j"}, {"labels", std::move(labels)}});
+  };
+  const std::string rules[] = {
+      R"({"sourceLabels":["__address__"],"separator":";","regex":"(.*)","targetLabel":"host",)"
+      R"("replacement":"$1","action":"replace"})",
+      R"({"sourceLabels":["host"],"separator":";","regex":"b","replacement":"$1","action":"drop"})"};
+  CHECK(steps(R"({"__address__":"a"})") ==
+        Success(StrCat(R"({"steps":[{"rule":)", rules[0],
+                       R"(,"output":{"__address__":"a","host":"a"},"keep":true},{"rule":)",
+                       rules[1], R"(,"output":{"__address__":"a","host":"a"},"keep":true}]})")));
+  CHECK(steps(R"({"__address__":"b"})").find(R"("output":{},"keep":false}]})") !=
+        std::string::npos);
+  CHECK(steps("") == BadData("no labels parameter provided"));
+  CHECK(steps("[1]").find("error parsing labels: ") != std::string::npos);
+  CHECK(steps(R"({"a":1})").find("error parsing labels: ") != std::string::npos);
+  CHECK(api.Get("targets/relabel_steps", {{"scrapePool", "x"}, {"labels", "{}"}}) ==
+        BadData(R"(error getting scrape config: scrape pool \"x\" not found)"));
+  CHECK(api.Get("scrape_pools/config", {{"scrapePool", "j"}}).find("job_name: j") !=
+        std::string::npos);
+  CHECK(api.Get("scrape_pools/config", {{"scrapePool", "x"}}).substr(0, 3) == "404");
+  CHECK(api.Get("scrape_pools/config") == BadData("no scrapePool parameter provided"));
+}
+
 TEST_CASE("Browsers of other origins may ask when the flag allows it") {
   http::Headers headers;
   headers.Add("Origin", "https://grafana.example");
@@ -351,7 +457,8 @@ TEST_CASE("Before it is ready every answer is plain 503, and a prefix moves all 
   Api api("/metrics/q");
   CHECK(api.Ask("GET", "/api/v1/labels").status == 404);
   CHECK(api.Ask("GET", "/metrics/q/api/v1/labels").status == 200);
-  CHECK(api.Ask("GET", "/metrics/q/graph").body.find("api/v1/query") != std::string::npos);
+  CHECK(api.Ask("GET", "/metrics/q/version").body.find("\"version\":\"1.2.3\"") !=
+        std::string::npos);
   api.ready = false;
   for (const std::string path : {"api/v1/labels", "api/v1/query", "federate"}) {
     const http::ServerResponse response = api.Ask("GET", "/metrics/q/" + path);
