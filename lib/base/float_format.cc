@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "lib/base/sample_text.h"
+
 namespace narthex {
 namespace {
 
@@ -92,12 +94,8 @@ void AppendFloatG(std::string* out, double value) {
 }
 
 void AppendSampleValue(std::string* out, double value) {
-  const double magnitude = std::fabs(value);
-  if (value != 0 && !std::isinf(value) && (magnitude < 1e-6 || magnitude >= 1e21)) {
-    AppendFloatE(out, value);
-  } else {
-    AppendFloatF(out, value);
-  }
+  char buffer[kSampleValueBytesMax];
+  out->append(buffer, WriteSampleValue(buffer, value));
 }
 
 std::string FormatFloat(double value) {

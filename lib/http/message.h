@@ -57,8 +57,7 @@ struct ServerRequest {
   std::string_view PathParam(std::string_view name) const;
 };
 
-// A writer of a streamed body; false when the client has gone. Pieces are gathered; an empty one
-// sends what is there, and before all others the head.
+// A writer of a streamed body; false when the client has gone.
 using BodySink = std::function<bool(std::string_view)>;
 
 struct ServerResponse {

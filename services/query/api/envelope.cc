@@ -26,6 +26,37 @@ void AppendNotes(std::string_view key, std::string_view kind, const std::vector<
   body->push_back(']');
 }
 
+constexpr size_t kStreamPieceBytes = 64 << 10;
+
+// What follows the data.
+void AppendTail(const Answer& answer, std::string* body) {
+  if (answer.failed) {
+    StrAppend(body, ",\"errorType\":\"", ErrorTypeName(answer.error_type), "\",\"error\":");
+    json::AppendQuoted(body, answer.error);
+  }
+  AppendNotes("warnings", "warning", answer.warnings, body);
+  AppendNotes("infos", "info", answer.infos, body);
+  body->push_back('}');
+}
+
+http::ServerResponse ToStream(Answer answer) {
+  http::ServerResponse response;
+  response.content_type = "application/json";
+  response.stream = [answer = std::move(answer)](const http::BodySink& sink) {
+    std::string text = "{\"status\":\"success\",\"data\":";
+    const auto drain = [&text, &sink] {
+      if (text.size() < kStreamPieceBytes) return true;
+      const bool good = sink(text);
+      text.clear();
+      return good;
+    };
+    if (!answer.write_data(&text, drain)) return false;
+    AppendTail(answer, &text);
+    return sink(text);
+  };
+  return response;
+}
+
 }  // namespace
 
 Answer Answer::Data(std::string json) {
@@ -55,6 +86,7 @@ Answer Answer::BadParameter(std::string_view name, const absl::Status& status) {
 }
 
 http::ServerResponse ToResponse(Answer answer) {
+  if (!answer.failed && answer.write_data != nullptr) return ToStream(std::move(answer));
   http::ServerResponse response;
   if (!answer.failed && answer.data.empty()) {
     response.status = 204;
@@ -64,13 +96,7 @@ http::ServerResponse ToResponse(Answer answer) {
   body.reserve(answer.data.size() + 128);
   body.append(answer.failed ? "{\"status\":\"error\"" : "{\"status\":\"success\"");
   if (!answer.data.empty()) StrAppend(&body, ",\"data\":", answer.data);
-  if (answer.failed) {
-    StrAppend(&body, ",\"errorType\":\"", ErrorTypeName(answer.error_type), "\",\"error\":");
-    json::AppendQuoted(&body, answer.error);
-  }
-  AppendNotes("warnings", "warning", answer.warnings, &body);
-  AppendNotes("infos", "info", answer.infos, &body);
-  body.push_back('}');
+  AppendTail(answer, &body);
   response.status = answer.failed ? HttpStatus(answer.error_type) : 200;
   response.content_type = "application/json";
   response.body = std::move(body);

@@ -17,6 +17,9 @@ namespace narthex::query_api {
 // infos. Neither data nor an error is HTTP 204.
 struct Answer {
   std::string data;
+  // For data too large to be kept as text: appends it to *out and calls `drain` now and then, which
+  // sends what is there. False when that says so. `data` is then ignored.
+  std::function<bool(std::string* out, const std::function<bool()>& drain)> write_data;
   std::vector<std::string> warnings;
   std::vector<std::string> infos;
   bool failed = false;

@@ -1,7 +1,7 @@
 #include "services/query/api/metadata_handlers.h"
 
+#include <algorithm>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,11 +100,14 @@ Answer MetadataHandlers::Series(const http::ServerRequest& request) {
   options.cancelled = request.cancelled;
   absl::StatusOr<storage::SelectResult> result = querier_->Select(selectors, options);
   if (!result.ok()) return Answer::Error(result.status());
-  std::set<Labels> found;  // In order, and each once, however many selectors match it.
+  std::vector<Labels> found;
   for (const std::unique_ptr<storage::SeriesSet>& set : result->sets) {
-    while (set->Next()) found.insert(set->labels());
+    while (set->Next()) found.push_back(set->labels());
     if (!set->status().ok()) return Answer::Error(set->status());
   }
+  // In order, and each once, however many selectors match it.
+  if (!std::is_sorted(found.begin(), found.end())) std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   Answer answer;
   answer.warnings = std::move(result->warnings);
   json::Writer writer(&answer.data);

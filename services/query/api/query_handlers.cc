@@ -1,6 +1,7 @@
 #include "services/query/api/query_handlers.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,6 +19,9 @@ namespace {
 
 // Points per series that one range query may ask for: a week at a minute, or a year at an hour.
 constexpr uint64_t kPointsMax = 11'000;
+
+// Longer answers are sent while they are written.
+constexpr size_t kStreamBytesMin = 1 << 20;
 
 // An answer that says what was wrong with a parameter, or nothing.
 using Refusal = std::optional<Answer>;
@@ -70,18 +74,31 @@ Answer ToAnswer(const http::ServerRequest& request, size_t limit,
   if (Truncate(limit, &result->value)) {
     answer.warnings.push_back("results truncated due to limit");
   }
-  json::Writer writer(&answer.data);
-  writer.BeginObject();
-  WriteValue(result->value, &writer, &answer.data);
-  if (const std::string_view stats = request.params.Get("stats"); !stats.empty()) {
-    writer.Key("stats");
-    WriteStats(result->stats, &writer);
-    if (stats != "true" && stats != "all") {
-      answer.warnings.push_back(
-          StrCat("unknown value ", Quote(stats), " of the parameter \"stats\", taken as \"true\""));
-    }
+  const std::string_view stats = request.params.Get("stats");
+  const bool with_stats = !stats.empty();
+  if (with_stats && stats != "true" && stats != "all") {
+    answer.warnings.push_back(
+        StrCat("unknown value ", Quote(stats), " of the parameter \"stats\", taken as \"true\""));
   }
-  writer.EndObject();
+  // The closure is copied where the result must not be.
+  const auto kept = std::make_shared<const promql::Result>(*std::move(result));
+  answer.write_data = [kept, with_stats](std::string* out, const Drain& drain) {
+    json::Writer writer(out);
+    writer.BeginObject();
+    if (!WriteValue(kept->value, &writer, out, drain)) return false;
+    if (with_stats) {
+      writer.Key("stats");
+      WriteStats(kept->stats, &writer);
+    }
+    writer.EndObject();
+    return true;
+  };
+  const size_t bytes = EstimateJsonBytes(kept->value);
+  if (bytes < kStreamBytesMin) {
+    answer.data.reserve(bytes);
+    answer.write_data(&answer.data, nullptr);
+    answer.write_data = nullptr;
+  }
   return answer;
 }
 

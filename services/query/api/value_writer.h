@@ -1,6 +1,7 @@
 #ifndef NARTHEX_SERVICES_QUERY_API_VALUE_WRITER_H_
 #define NARTHEX_SERVICES_QUERY_API_VALUE_WRITER_H_
 
+#include <functional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -21,8 +22,17 @@ void WriteLabels(const Labels& labels, json::Writer* writer);
 // "0001-01-01T00:00:00Z".
 std::string FormatApiTime(absl::Time time);
 
+// May take the text that is there while more is coming, by clearing the string that is written to;
+// false ends the writing.
+using Drain = std::function<bool()>;
+
 // "resultType":…,"result":…: the first members of an object that the caller has begun and ends.
-void WriteValue(const promql::Value& value, json::Writer* writer, std::string* out);
+// `writer` writes to *out. False when `drain`, which may be empty and is called after each series,
+// has ended it.
+bool WriteValue(const promql::Value& value, json::Writer* writer, std::string* out,
+                const Drain& drain = nullptr);
+// About how long the JSON of a value is, from the number of its samples.
+size_t EstimateJsonBytes(const promql::Value& value);
 // {"timings":{…},"samples":{…}}
 void WriteStats(const promql::QueryStats& stats, json::Writer* writer);
 
