@@ -4,6 +4,7 @@
 Compared are the HTTP status and the JSON, parsed but with the order of keys kept. Where 2.42 says something else than the 3.x line whose API
 we serve, the request is in DIFFERENT with our answer and the reason."""
 
+import http.client
 import json
 import os
 import re
@@ -319,13 +320,85 @@ def test_promtool_is_a_client():
     other = f"http://127.0.0.1:{PAIR.port}"
     for arguments in [["instant", "--time", str(end), "URL", "sum by (instance) (metric_1)"], ["series", "--match", "metric_1{instance='host-1'}", "URL"],
                       ["range", "--start", str(end - 600), "--end", str(end), "--step", "60s", "URL", "sum(rate(metric_0[5m]))"],
-                      ["labels", "URL", "instance"], ["instant", "URL", "sum("]]:
+                      ["labels", "URL", "instance"], ["labels", "--match", "metric_1", "URL", "i"], ["instant", "URL", "sum("],
+                      ["series", "--match", "metric_1{instance='host-1'}", "--start", str(end - 600), "--end", str(end), "URL"],
+                      ["range", "--start", str(end - 60), "--end", str(end), "URL", "metric_1"], ["instant", "--time", str(end), "URL", "1"]]:
         ours, theirs = (subprocess.run([promtool, "query", *[base if a == "URL" else a for a in arguments]], capture_output=True, text=True, timeout=60)
                                         for base in (url, other))
         assert ours.returncode == theirs.returncode, (arguments, ours, theirs)
         ours_words, theirs_words = ([[rounded(word) for word in line.split()] for line in sorted(run.stdout.splitlines())] for run in (ours, theirs))
         assert ours_words == theirs_words, (arguments, ours.stdout, theirs.stdout)
         assert ours.stderr == theirs.stderr, (arguments, ours.stderr, theirs.stderr)
+
+
+# Beside the JSON API: (method, path, headers of the answer that must be the same).
+PLAIN = [
+    ("GET", "/-/healthy", ["Content-Type"]), ("HEAD", "/-/healthy", []), ("GET", "/-/ready", ["Content-Type"]), ("HEAD", "/-/ready", []),
+    ("GET", "/", []), ("GET", "/nosuch", ["Content-Type", "X-Content-Type-Options"]), ("GET", "/api/v1/nosuch", ["Content-Type", "X-Content-Type-Options"]),
+    ("GET", "/api/v1", []), ("POST", "/api/v1/rules", ["Allow", "Content-Type"]), ("DELETE", "/api/v1/query", ["Content-Type"]),
+    ("PUT", "/api/v1/labels", ["Content-Type"]), ("GET", "/api/v1/admin/tsdb/snapshot", ["Content-Type"]),
+    ("POST", "/api/v1/admin/tsdb/snapshot", ["Content-Type", "Vary", "Access-Control-Allow-Origin"]), ("PUT", "/api/v1/admin/tsdb/delete_series", ["Content-Type"]),
+    ("POST", "/api/v1/admin/tsdb/clean_tombstones", ["Content-Type"]), ("POST", "/api/v1/write", ["Content-Type"]), ("POST", "/api/v1/read", ["Content-Type"]),
+    ("GET", "//api/v1/labels?limit=1", ["Location"]), ("GET", "/api/v1/./labels", ["Location"]), ("GET", "/federate", ["Content-Type"]),
+    ("GET", "/federate?match[]=(", ["Content-Type"]), ("GET", "/federate?match[]={}", ["Content-Type"]),
+    ("OPTIONS", "/api/v1/query", ["Vary", "Access-Control-Allow-Origin", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods", "Access-Control-Expose-Headers"]),
+    ("GET", "/api/v1/query?query=1&time=5", ["Vary", "Access-Control-Allow-Origin", "Access-Control-Allow-Headers", "Content-Type"]),
+    ("GET", "/api/v1/query?query=(", ["Vary", "Access-Control-Allow-Origin", "Content-Type"]),
+    ("GET", "/-/reload", []), ("GET", "/-/quit", []), ("GET", "/version", []), ("GET", "/metrics", []),
+]
+# Bodies that are our own: names of the program, and where texts of 2.42 are those of a flag long gone.
+OWN_BODY = {"/-/healthy", "/-/ready", "/", "/api/v1/write", "/-/reload", "/-/quit", "/version", "/metrics", "/api/v1/read"}
+
+
+def raw(base, method, path):
+    """(status, headers, body), without following redirects."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(base).netloc, timeout=30)
+    connection.request(method, path, headers={"Origin": "http://elsewhere.example"})
+    response = connection.getresponse()
+    body = response.read().decode()
+    connection.close()
+    return response.status, response.headers, body
+
+
+def test_beside_the_api():
+    wrong = []
+    for method, path, headers in PLAIN:
+        ours, theirs = (raw(base, method, path) for base in (PAIR.stack.url("query"), f"http://127.0.0.1:{PAIR.port}"))
+        same_body = path in OWN_BODY or ours[2].strip() == theirs[2].strip() or theirs[0] in (301, 302)
+        if ours[0] != theirs[0] or not same_body or any(ours[1].get(name) != theirs[1].get(name) for name in headers):
+            wrong.append(f"{method} {path}\n  ours   {ours[0]} {dict(ours[1])} {ours[2][:200]}\n  theirs {theirs[0]} {dict(theirs[1])} {theirs[2][:200]}")
+    assert not wrong, "\n".join(wrong)
+    ours, theirs = (json.loads(raw(base, "GET", "/version")[2]) for base in (PAIR.stack.url("query"), f"http://127.0.0.1:{PAIR.port}"))
+    assert set(ours) == set(theirs)
+
+
+def test_status_pages_have_the_same_members():
+    # What the 3.x line has more of is listed; nothing that 2.42 has may be missing.
+    more = {"runtimeinfo": {"hostname", "serverTime", "GOMEMLIMIT"}, "buildinfo": set(), "config": set(), "walreplay": set()}
+    for page, additional in more.items():
+        ours, theirs = (json.loads(answer[1])["data"] for answer in PAIR.both("GET", f"status/{page}", []))
+        assert set(ours) - additional == set(theirs), (page, ours, theirs)
+        for key in theirs:
+            assert type(ours[key]) is type(theirs[key]), (page, key, ours[key], theirs[key])
+    flags = json.loads(next(iter(PAIR.both("GET", "status/flags", [])))[1])["data"]
+    for name in ("web.listen-address", "web.external-url", "query.timeout", "query.lookback-delta", "query.max-samples", "config.file"):
+        assert name in flags, (name, sorted(flags))
+
+
+def test_metrics_of_the_server_have_upstreams_names():
+    """Dashboards and alerts of the mixin count on them; ours may have more handlers, and more of everything else."""
+    for base in (PAIR.stack.url("query"), f"http://127.0.0.1:{PAIR.port}"):
+        for path in ("query?query=1", "query?query=(", "labels", "label/i/values", "series?match[]=metric_1", "targets", "rules", "status/buildinfo"):
+            raw(base, "GET", f"/api/v1/{path}")
+    ours, theirs = (set(re.findall(r'^(prometheus_http_[a-z_]+)\{(?:code="(\d+)",)?handler="([^"]*)"(?:,code="(\d+)")?', raw(base, "GET", "/metrics")[2], re.M))
+                    for base in (PAIR.stack.url("query"), f"http://127.0.0.1:{PAIR.port}"))
+    normal = lambda found: {(name, code or last, handler) for name, code, handler, last in found}  # noqa: E731
+    asked = {"/api/v1/query", "/api/v1/labels", "/api/v1/label/:name/values", "/api/v1/series", "/api/v1/targets", "/api/v1/rules", "/api/v1/status/buildinfo"}
+    missing = {entry for entry in normal(theirs) - normal(ours) if entry[2] in asked}
+    assert not missing, missing
+    ours, theirs = (set(re.findall(r'^prometheus_http_(?:request_duration_seconds|response_size_bytes)_bucket\{handler="/api/v1/query",le="([^"]*)"', raw(base, "GET", "/metrics")[2], re.M))
+                    for base in (PAIR.stack.url("query"), f"http://127.0.0.1:{PAIR.port}"))
+    assert {float(b) for b in ours} == {float(b) for b in theirs}
 
 
 def test_federation():
@@ -355,7 +428,8 @@ def main():
         return 77
     PAIR = Pair()
     try:
-        run_cases([test_same_answers, test_known_differences, test_rules_and_alerts, test_targets, test_promtool_is_a_client, test_federation,
+        run_cases([test_same_answers, test_known_differences, test_rules_and_alerts, test_targets, test_promtool_is_a_client, test_beside_the_api,
+                   test_status_pages_have_the_same_members, test_metrics_of_the_server_have_upstreams_names, test_federation,
                    test_storage_away])
     finally:
         PAIR.close()
