@@ -28,25 +28,23 @@ class Decompressor {
 // The size-limit error that Decompressor and Client share.
 absl::Status BodySizeLimitExceeded();
 
-// Packs a stream of text as gzip. Not thread-safe.
-class GzipWriter {
+// Packs a stream of text. Not thread-safe.
+class Compressor {
  public:
-  GzipWriter();
-  ~GzipWriter();
-  GzipWriter(const GzipWriter&) = delete;
-  GzipWriter& operator=(const GzipWriter&) = delete;
+  // `coding` is gzip, deflate (the zlib format) or zstd; null for any other.
+  static std::unique_ptr<Compressor> Create(std::string_view coding);
+  virtual ~Compressor() = default;
   // Appends the packed bytes that are ready; `last` ends the stream.
-  void Write(std::string_view input, bool last, std::string* out);
-
- private:
-  struct Rep;
-  std::unique_ptr<Rep> rep_;
+  virtual void Write(std::string_view input, bool last, std::string* out) = 0;
 };
 
 std::string GzipCompress(std::string_view text);
 
-// Whether an Accept-Encoding header allows gzip ("gzip;q=0" does not).
-bool AcceptsGzip(std::string_view accept_encoding);
+// What to pack an answer with, after its Accept-Encoding header: gzip before deflate before zstd
+// ("gzip;q=0" is none), and "" when nothing of that is allowed. gzip comes first although zstd is
+// cheaper: proxies (Grafana's is one) pass on what a browser understands and unpack only what they
+// do.
+std::string_view ChooseCoding(std::string_view accept_encoding);
 
 }  // namespace narthex::http
 

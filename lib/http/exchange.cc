@@ -83,20 +83,20 @@ class ExchangeStream : public httplib::Stream {
 // Gathers the pieces of a streamed body into larger ones, packed where the client asked for that.
 class PieceWriter {
  public:
-  PieceWriter(bool gzip, std::function<bool(std::string_view)> write) : write_(std::move(write)) {
-    if (gzip) gzip_ = std::make_unique<GzipWriter>();
-  }
+  // `coding` may be "": as it is.
+  PieceWriter(std::string_view coding, std::function<bool(std::string_view)> write)
+      : write_(std::move(write)), compressor_(Compressor::Create(coding)) {}
   bool Write(std::string_view piece) {
     if (piece.empty()) return Flush();
-    if (gzip_ != nullptr) {
-      gzip_->Write(piece, false, &pending_);
+    if (compressor_ != nullptr) {
+      compressor_->Write(piece, false, &pending_);
     } else {
       pending_.append(piece);
     }
     return pending_.size() < kStreamPieceBytes ? good_ : Flush();
   }
   bool Finish() {
-    if (gzip_ != nullptr) gzip_->Write("", true, &pending_);
+    if (compressor_ != nullptr) compressor_->Write("", true, &pending_);
     return Flush();
   }
   size_t bytes() const { return bytes_; }
@@ -111,7 +111,7 @@ class PieceWriter {
   }
 
   const std::function<bool(std::string_view)> write_;
-  std::unique_ptr<GzipWriter> gzip_;
+  const std::unique_ptr<Compressor> compressor_;
   std::string pending_;
   size_t bytes_ = 0;
   bool good_ = true;
@@ -275,18 +275,18 @@ class Responder::HttplibServer : public httplib::Server {
       response->set_header("Content-Type", response_.content_type);
     }
     const bool is_stream = response_.stream != nullptr;
-    bool gzip = false;
+    std::string_view coding;
     // Events must not wait for the packer.
     const bool events = response_.content_type == kEventStream;
     if ((is_stream || response_.body.size() > kGzipBytesMin) && !events &&
         !response_.headers.Has("Content-Encoding")) {
       response->set_header("Vary", "Accept-Encoding");
-      gzip = AcceptsGzip(request.headers.Get("Accept-Encoding"));
-      if (gzip) response->set_header("Content-Encoding", "gzip");
+      coding = ChooseCoding(request.headers.Get("Accept-Encoding"));
+      if (!coding.empty()) response->set_header("Content-Encoding", std::string(coding));
     }
     if (is_stream && !exchange_->head.http_1_0) {
       response->set_chunked_content_provider(
-          "", [this, gzip](size_t, httplib::DataSink& sink) { return Stream(gzip, &sink); });
+          "", [this, coding](size_t, httplib::DataSink& sink) { return Stream(coding, &sink); });
       // The provider without a type leaves an empty one behind.
       response->headers.erase("Content-Type");
       response->set_header("Content-Type", response_.content_type);
@@ -299,7 +299,11 @@ class Responder::HttplibServer : public httplib::Server {
       });
       if (!whole) exchange_->broken = true;
     }
-    if (gzip) response_.body = GzipCompress(response_.body);
+    if (const auto compressor = Compressor::Create(coding); compressor != nullptr) {
+      std::string packed;
+      compressor->Write(response_.body, true, &packed);
+      response_.body = std::move(packed);
+    }
     response_bytes_ = response_.body.size();
     response->body = std::move(response_.body);
   }
@@ -346,9 +350,9 @@ class Responder::HttplibServer : public httplib::Server {
     return false;
   }
 
-  bool Stream(bool gzip, httplib::DataSink* sink) {
+  bool Stream(std::string_view coding, httplib::DataSink* sink) {
     stream_->streaming = true;
-    PieceWriter pieces(gzip, [this, sink](std::string_view piece) {
+    PieceWriter pieces(coding, [this, sink](std::string_view piece) {
       sink->write(piece.data(), piece.size());
       return !exchange_->broken;
     });

@@ -13,6 +13,7 @@
 namespace narthex::query {
 namespace {
 
+constexpr std::string_view kSearchFeature = "search-api";
 constexpr absl::Duration kScraperTimeout = absl::Seconds(10);
 // Workers beside those that queries and live streams may hold, so that the rest of the API answers
 // under load.
@@ -42,7 +43,7 @@ promql::EngineOptions MakeEngineOptions(const Options& options, promql::ActiveQu
       engine.per_step_stats = true;
     } else if (feature == "type-and-unit-labels") {
       engine.type_and_unit_labels = true;
-    } else {
+    } else if (feature != kSearchFeature) {
       logger.Warn("unknown option for --enable-feature", {{"option", feature}});
     }
   }
@@ -71,10 +72,11 @@ absl::Status CheckOptions(const Options& options) {
     }
   }
   if (options.web_connections_max < 1 || options.web_notifications_subscribers_max < 0 ||
-      options.web_notifications_subscribers_max > 1000 ||
+      options.web_notifications_subscribers_max > 1000 || options.web_search_limit_max < 0 ||
       options.web_read_timeout <= absl::ZeroDuration()) {
     return InvalidArgument(
-        "--web.max-connections and --web.read-timeout must be positive, and "
+        "--web.max-connections and --web.read-timeout must be positive, "
+        "--web.search.max-limit not negative, and "
         "--web.max-notifications-subscribers between 0 and 1000");
   }
   if (options.notification_queue_capacity < 1 || options.notification_batch_size < 1) {
@@ -245,9 +247,10 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   parts.status.last_config_time = [reloader] { return reloader->last_success_time(); };
   parts.notifications = app->notifications_.get();
   parts.config = [reloader] { return reloader->config(); };
-  parts.features =
-      query_api::CollectFeatures(app->engine_->options(), options.web_enable_admin_api,
-                                 options.web_enable_lifecycle, /*enable_search=*/false);
+  const std::vector<std::string> features = FeatureNames(options);
+  const bool search = std::find(features.begin(), features.end(), kSearchFeature) != features.end();
+  parts.features = query_api::CollectFeatures(app->engine_->options(), options.web_enable_admin_api,
+                                              options.web_enable_lifecycle, search);
   parts.external_labels = [reloader] { return reloader->external_labels(); };
   parts.ready = ready;
   query_api::ApiOptions api_options;
@@ -255,6 +258,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(const Options& options, service
   api_options.cors_origin = *cors_origin;
   api_options.query_timeout = options.query_timeout;
   api_options.enable_admin = options.web_enable_admin_api;
+  api_options.search.enabled = search;
+  api_options.search.limit_max = static_cast<size_t>(options.web_search_limit_max);
   query_api::AddApiRoutes(&app->router_, std::move(parts), std::move(api_options));
   query_ui::PageOptions pages;
   pages.route_prefix = web.route_prefix;

@@ -62,6 +62,10 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
              "Limits the maximum number of subscribers that can concurrently receive live "
              "notifications.");
 
+  flags->Int("web.search.max-limit", &options->web_search_limit_max,
+             "Maximum number of results of one search (--enable-feature=search-api); 0 is no "
+             "limit.");
+
   flags->Duration("query.lookback-delta", &options->query_lookback_delta,
                   "How far back an instant selector looks for its sample.");
   flags->Duration("query.timeout", &options->query_timeout,
@@ -93,7 +97,8 @@ void RegisterFlags(flags::FlagSet* flags, Options* options) {
   flags->Strings("enable-feature", &options->features,
                  "Comma separated feature names to enable: promql-experimental-functions, "
                  "promql-extended-range-selectors, promql-binop-fill-modifiers, "
-                 "promql-delayed-name-removal, promql-per-step-stats, type-and-unit-labels.");
+                 "promql-delayed-name-removal, promql-per-step-stats, type-and-unit-labels, "
+                 "search-api.");
 
   flags->Duration("rules.alert.for-outage-tolerance", &options->rules_outage_tolerance,
                   "Max time to tolerate an outage for restoring the \"for\" state of an alert.");

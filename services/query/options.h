@@ -28,6 +28,7 @@ struct Options {
   absl::Duration web_read_timeout = absl::Minutes(5);
   int64_t web_connections_max = 512;
   int64_t web_notifications_subscribers_max = 16;
+  int64_t web_search_limit_max = 10'000;
 
   absl::Duration query_lookback_delta = absl::Minutes(5);
   absl::Duration query_timeout = absl::Minutes(2);

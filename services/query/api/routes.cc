@@ -96,6 +96,24 @@ void AddApiRoutes(http::Router* router, ApiParts parts, ApiOptions options) {
   api.Add("GET", "/scrape_pools", targets, &TargetHandlers::ScrapePools);
   api.Add("GET", "/metadata", targets, &TargetHandlers::Metadata);
 
+  const auto search =
+      std::make_shared<SearchHandlers>(parts.querier, targets.get(), parts.clock, options.search);
+  const auto add_search = [&](std::string_view path, http::ServerResponse (SearchHandlers::*method)(
+                                                         const http::ServerRequest&)) {
+    router->Handle(kBoth, StrCat(options.route_prefix, "/api/v1/search/", path),
+                   [search, targets, method, ready = parts.ready,
+                    cors = options.cors_origin](const http::ServerRequest& request) {
+                     http::ServerResponse response =
+                         ready() ? (search.get()->*method)(request)
+                                 : http::ServerResponse::Text(503, "Service Unavailable");
+                     AddCorsHeaders(cors, request, &response);
+                     return response;
+                   });
+  };
+  add_search("metric_names", &SearchHandlers::MetricNames);
+  add_search("label_names", &SearchHandlers::LabelNames);
+  add_search("label_values", &SearchHandlers::LabelValues);
+
   const auto config = std::make_shared<ConfigHandlers>(std::move(parts.config));
   api.Add("GET", "/scrape_pools/config", config, &ConfigHandlers::ScrapePoolConfig);
   api.Add("GET", "/targets/relabel_steps", config, &ConfigHandlers::RelabelSteps);

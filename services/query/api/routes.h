@@ -16,6 +16,7 @@
 #include "services/query/api/config_handlers.h"
 #include "services/query/api/features.h"
 #include "services/query/api/notifications.h"
+#include "services/query/api/search_handlers.h"
 #include "services/query/api/status_handlers.h"
 #include "services/query/cache/result_cache.h"
 #include "services/query/notifier/notifier.h"
@@ -49,6 +50,7 @@ struct ApiOptions {
   Regex cors_origin;         // Origins that may call from a browser.
   absl::Duration query_timeout = absl::Minutes(2);
   bool enable_admin = false;  // admin/tsdb/…
+  SearchHandlers::Options search;
 };
 
 // Adds /api/v1/…, /federate and /version to `router`.

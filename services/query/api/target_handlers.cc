@@ -196,6 +196,29 @@ Answer TargetHandlers::ScrapePools(const http::ServerRequest&) {
   return answer;
 }
 
+std::map<std::string, rpc::MetricMetadata> TargetHandlers::FirstMetadata(
+    const http::ServerRequest& request, std::vector<std::string>* warnings) {
+  std::map<std::string, rpc::MetricMetadata> first;
+  const auto add = [&first](std::vector<rpc::MetricMetadata> all) {
+    for (rpc::MetricMetadata& metadata : all) {
+      std::string metric = metadata.metric;
+      first.try_emplace(std::move(metric), std::move(metadata));
+    }
+  };
+  absl::StatusOr<std::vector<rpc::MetricMetadata>> scraped =
+      AskMetadata("", /*per_target=*/false, warnings);
+  if (scraped.ok()) add(*std::move(scraped));
+  for (rpc::StorageClient* const storage : storages_) {
+    auto stored = storage->Metadata("", 0, request.cancelled);
+    if (stored.ok()) {
+      add(*std::move(stored));
+    } else {
+      warnings->emplace_back(Message(stored.status()));
+    }
+  }
+  return first;
+}
+
 Answer TargetHandlers::Metadata(const http::ServerRequest& request) {
   const absl::StatusOr<int64_t> limit = NumberParam(request.params, "limit");
   if (!limit.ok()) return Answer::Error(limit.status());

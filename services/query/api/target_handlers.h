@@ -2,6 +2,8 @@
 #define NARTHEX_SERVICES_QUERY_API_TARGET_HANDLERS_H_
 
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -28,6 +30,10 @@ class TargetHandlers {
   Answer TargetMetadata(const http::ServerRequest& request);
   Answer ScrapePools(const http::ServerRequest& request);
   Answer Metadata(const http::ServerRequest& request);
+  // One entry for each metric family that a scraper or a store knows. Whoever does not answer is a
+  // warning.
+  std::map<std::string, rpc::MetricMetadata> FirstMetadata(const http::ServerRequest& request,
+                                                           std::vector<std::string>* warnings);
 
  private:
   // Asks all scrapers; the answers of those that gave one.

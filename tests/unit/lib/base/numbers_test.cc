@@ -7,6 +7,7 @@
 #include "lib/base/duration.h"
 #include "lib/base/float_format.h"
 #include "lib/base/hash.h"
+#include "lib/base/sample_text.h"
 #include "lib/base/strings.h"
 #include "lib/base/utf8.h"
 
@@ -32,7 +33,8 @@ TEST_CASE("Floats print as Go prints them") {
       {1e6, "1000000", "1e+06", "1000000"},
       {1234567.5, "1234567.5", "1.2345675e+06", "1234567.5"},
       {1e20, "100000000000000000000", "1e+20", "100000000000000000000"},
-      {-1.7976931348623157e19, "-17976931348623157000", "-1.7976931348623157e+19", "-17976931348623157000"},
+      {-1.7976931348623157e19, "-17976931348623157000", "-1.7976931348623157e+19",
+       "-17976931348623157000"},
       {1e21, "1000000000000000000000", "1e+21", "1e+21"},
       {0.0001, "0.0001", "0.0001", "0.0001"},
       {0.00001, "0.00001", "1e-05", "0.00001"},
@@ -53,6 +55,33 @@ TEST_CASE("Floats print as Go prints them") {
   std::string e;
   AppendFloatE(&e, 1);
   CHECK(e == "1e+00");
+}
+
+TEST_CASE("Sample values are the fewest digits that read back, whatever way they take") {
+  uint64_t state = 88172645463325252;
+  const auto next = [&state] {
+    state ^= state << 13;
+    state ^= state >> 7;
+    return state ^= state << 17;
+  };
+  for (int i = 0; i < 200000; ++i) {
+    const auto digits = static_cast<double>(static_cast<int64_t>(next() >> (next() % 50 + 13)));
+    constexpr double kScales[] = {1, 10, 100, 1000, 10000, 3, 7, 1e9};
+    double value = digits / kScales[next() % 8];
+    if (next() % 2 == 0) value = -value;
+    if (next() % 8 == 0) value = std::nextafter(value, 0);
+    std::string general;
+    const double magnitude = std::fabs(value);
+    if (value != 0 && (magnitude < 1e-6 || magnitude >= 1e21)) {
+      AppendFloatE(&general, value);
+    } else {
+      AppendFloatF(&general, value);
+    }
+    char buffer[kSampleValueBytesMax];
+    const std::string_view text(buffer,
+                                static_cast<size_t>(WriteSampleValue(buffer, value) - buffer));
+    if (text != general) FAIL(general << " but " << text);
+  }
 }
 
 TEST_CASE("Prometheus durations parse and print") {

@@ -115,29 +115,47 @@ TEST_CASE("Garbage is an error and several gzip members are one body") {
   CHECK(Decompressor::Create("") == nullptr);
 }
 
-TEST_CASE("Accept-Encoding names gzip, or anything, and not with quality zero") {
-  const std::vector<std::pair<std::string, bool>> cases = {
-      {"", false},         {"gzip", true},         {"deflate, GZIP;q=0.5", true},
-      {"gzip;q=0", false}, {"identity", false},    {"*", true},
-      {"*;q=0", false},    {"gzip;q=0, *", false}, {"br, gzip ; q=1.0", true},
-      {"gzipped", false},
+TEST_CASE("Accept-Encoding names what answers are packed with, and not with quality zero") {
+  const std::vector<std::pair<std::string_view, std::string_view>> tests = {
+      {"", ""},
+      {"gzip", "gzip"},
+      {"deflate, gzip;q=1.0, *;q=0.5", "gzip"},
+      {"GZIP", "gzip"},
+      {"*", "gzip"},
+      {"gzip;q=0", ""},
+      {"gzip; q=0.0, *", ""},
+      {"*;q=0", ""},
+      {"identity", ""},
+      {"xgzip", ""},
+      {"br, deflate", "deflate"},
+      {"deflate;q=0, zstd", "zstd"},
+      {"gzip, deflate, br, zstd", "gzip"},
   };
-  for (const auto& test : cases) {
+  for (const auto& test : tests) {
     INFO(test.first);
-    CHECK(AcceptsGzip(test.first) == test.second);
+    CHECK(ChooseCoding(test.first) == test.second);
   }
 }
 
-TEST_CASE("GzipWriter packs a stream in pieces") {
-  GzipWriter writer;
-  std::string packed;
-  writer.Write("one ", false, &packed);
-  writer.Write("", false, &packed);
-  writer.Write("two", false, &packed);
-  writer.Write("", true, &packed);
-  std::string out;
-  CHECK(Unpack("gzip", packed, 1000, 0, &out).ok());
-  CHECK(out == "one two");
+TEST_CASE("What is packed in pieces unpacks to the same") {
+  std::string text;
+  for (int i = 0; i < 100000; ++i) StrAppend(&text, i * 7919 % 10007, ",");
+  for (const std::string_view coding : {"gzip", "deflate", "zstd"}) {
+    INFO(coding);
+    const auto compressor = Compressor::Create(coding);
+    REQUIRE(compressor != nullptr);
+    std::string packed;
+    for (size_t at = 0; at < text.size(); at += 1000) {
+      compressor->Write(std::string_view(text).substr(at, 1000), false, &packed);
+    }
+    compressor->Write("", true, &packed);
+    CHECK(packed.size() < text.size() / 2 + 1000);
+    std::string out;
+    CHECK(Unpack(coding, packed, 777, 0, &out).ok());
+    CHECK(out == text);
+  }
+  CHECK(Compressor::Create("br") == nullptr);
+  CHECK(Compressor::Create("") == nullptr);
 }
 
 }  // namespace

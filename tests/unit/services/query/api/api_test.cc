@@ -7,9 +7,11 @@
 #include "catch2/catch.hpp"
 #include "lib/base/strings.h"
 #include "lib/http/router.h"
+#include "lib/json/reader.h"
 #include "lib/metrics/registry.h"
 #include "lib/model/stale.h"
 #include "lib/storage/fanout_querier.h"
+#include "services/query/api/name_search.h"
 #include "services/query/api/routes.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/memory_storage.h"
@@ -22,7 +24,7 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 // An API over a store in memory. The clock stands at 1700000000.
 struct Api {
-  explicit Api(std::string prefix = "", std::string cors = ".*") {
+  explicit Api(std::string prefix = "", std::string cors = ".*", bool search = true) {
     // Ten samples of a counter and a gauge, a minute apart, the last one now.
     for (int i = 0; i < 10; ++i) {
       const Timestamp at = 1'700'000'000'000 - (9 - i) * 60'000;
@@ -58,6 +60,8 @@ struct Api {
     parts.ready = [this] { return ready; };
     ApiOptions options;
     options.route_prefix = std::move(prefix);
+    options.search.enabled = search;
+    options.search.limit_max = 3;
     options.cors_origin = Regex::Compile(cors).value();
     AddApiRoutes(&router, std::move(parts), std::move(options));
   }
@@ -429,6 +433,91 @@ TEST_CASE("What relabelling makes of a target is shown step by step") {
         std::string::npos);
   CHECK(api.Get("scrape_pools/config", {{"scrapePool", "x"}}).substr(0, 3) == "404");
   CHECK(api.Get("scrape_pools/config") == BadData("no scrapePool parameter provided"));
+}
+
+TEST_CASE("Names are searched as somebody types them") {
+  Api api;
+  const auto search = [&](std::string what, Pairs params) {
+    return api.Get("search/" + what, std::move(params));
+  };
+  const std::string end = "{\"status\":\"success\",\"has_more\":false}\n";
+  CHECK(search("metric_names", {}) ==
+        "200 {\"results\":[{\"name\":\"requests_total\"},{\"name\":\"temperature\"}]}\n" + end);
+  CHECK(search("metric_names", {{"search[]", "rqt"}, {"include_score", "true"}})
+            .find("{\"name\":\"requests_total\",\"score\":0.") != std::string::npos);
+  CHECK(search("metric_names", {{"search[]", "nosuch"}}) == "200 {\"results\":[]}\n" + end);
+  CHECK(search("label_names", {{"batch_size", "2"}, {"sort_by", "alpha"}, {"sort_dir", "dsc"}}) ==
+        "200 {\"results\":[{\"name\":\"place\"},{\"name\":\"job\"}]}\n"
+        "{\"results\":[{\"name\":\"code\"}]}\n{\"status\":\"success\",\"has_more\":true}\n");
+  CHECK(search("label_names", {{"search[]", "JO"}, {"case_sensitive", "false"}, {"limit", "1"}}) ==
+        "200 {\"results\":[{\"name\":\"job\"}]}\n" + end);
+  CHECK(search("label_values", {{"label", "code"}, {"match[]", "requests_total"}}) ==
+        "200 {\"results\":[{\"name\":\"200\"},{\"name\":\"500\"}]}\n" + end);
+  CHECK(search("label_values", {}) == BadData(R"(missing required parameter \"label\")"));
+  for (const Pairs& bad : std::vector<Pairs>{{{"limit", "-1"}},
+                                             {{"batch_size", "x"}},
+                                             {{"fuzz_threshold", "101"}},
+                                             {{"fuzz_alg", "x"}},
+                                             {{"case_sensitive", "x"}},
+                                             {{"sort_by", "x"}},
+                                             {{"sort_dir", "asc"}},
+                                             {{"sort_by", "score"}},
+                                             {{"start", "x"}},
+                                             {{"match[]", "("}}}) {
+    INFO(bad[0].first);
+    CHECK(search("metric_names", bad).substr(0, 4) == "400 ");
+  }
+  Api off("", ".*", false);
+  CHECK(off.Get("search/metric_names") ==
+        R"(500 {"status":"error","errorType":"unavailable","error":"search API disabled"})");
+}
+
+TEST_CASE("Scores are one for a beginning, and fall with gaps and differences") {
+  CHECK(JaroWinkler("MARTHA", "MARHTA") == Approx(0.9611).margin(1e-4));
+  CHECK(JaroWinkler("DIXON", "DICKSONX") == Approx(0.8133).margin(1e-4));
+  CHECK(JaroWinkler("a", "b") == 0);
+  CHECK(JaroWinkler("", "b") == 0);
+  CHECK(SubsequenceScore("abc", "abc") == 1);
+  CHECK(SubsequenceScore("abc", "xabcx") > SubsequenceScore("abc", "xabxc"));
+  CHECK(SubsequenceScore("abc", "acb") == 0);
+  const auto score = [](std::string term, NameSearch::Algorithm algorithm, double threshold) {
+    return NameSearch({std::move(term)}, algorithm, threshold, true).Score("node_cpu_seconds");
+  };
+  CHECK(score("node_", NameSearch::Algorithm::kSubsequence, 1) == 1.0);
+  CHECK(score("cpu", NameSearch::Algorithm::kJaroWinkler, 0) == 0.9);
+  CHECK_FALSE(score("nodecpu", NameSearch::Algorithm::kJaroWinkler, 0).has_value());
+  CHECK(score("nodecpu", NameSearch::Algorithm::kJaroWinkler, 0.8).has_value());
+  CHECK(score("nodecpu", NameSearch::Algorithm::kSubsequence, 0).has_value());
+  CHECK_FALSE(score("NODE", NameSearch::Algorithm::kSubsequence, 0).has_value());
+}
+
+TEST_CASE("A long answer is sent while it is written, and is the same") {
+  Api api;
+  for (int i = 0; i < 6000; ++i) {
+    api.Write({{kMetricName, "many"}, {"i", StrCat(i)}}, 1'700'000'000'000, i * 0.25 + 1.0 / 3);
+  }
+  http::ServerResponse response =
+      api.Ask("GET", "/api/v1/query", {{"query", "many"}, {"stats", "x"}});
+  REQUIRE(response.stream != nullptr);
+  std::vector<std::string> pieces;
+  CHECK(response.stream([&](std::string_view piece) {
+    pieces.emplace_back(piece);
+    return true;
+  }));
+  CHECK(pieces.size() > 3);
+  const std::string body = Join(pieces, "");
+  const auto parsed = json::Parse(body);
+  REQUIRE(parsed.ok());
+  const json::Value* const result = parsed->Find("data")->Find("result");
+  REQUIRE(result->array.size() == 6000);
+  CHECK(body.find(R"({"metric":{"__name__":"many","i":"0"},"value":[1700000000,)"
+                  R"("0.3333333333333333"]})") != std::string::npos);
+  CHECK(parsed->Find("warnings")->array.size() == 1);
+  CHECK(parsed->Find("data")->Find("stats") != nullptr);
+  // The client leaves.
+  int taken = 0;
+  CHECK_FALSE(response.stream([&](std::string_view) { return ++taken < 2; }));
+  CHECK(taken == 2);
 }
 
 TEST_CASE("Browsers of other origins may ask when the flag allows it") {
