@@ -183,14 +183,14 @@ def test_errors_are_prometheus_json():
     for method in METHODS:
         for path, params, status, kind in [("query", [("query", "up{")], 400, "bad_data"), ("query_range", [("query", "up"), ("start", 0), ("end", 11002), ("step", 1)], 400, "bad_data"),
                                            ("query", [("query", "http_requests_total * on(handler) http_requests_total")], 422, "execution"),
-                                           ("query", [("query", "http_requests_total"), ("timeout", "1ns")], 503, "timeout")]:
+                                           ("query", [("query", "http_requests_total"), ("timeout", "0.000001")], 503, "timeout")]:
             answer = ask(method, f"/api/v1/{path}", params)
             body = json.loads(answer[2])
             assert (answer[0], body["status"], body["errorType"]) == (status, "error", kind) and body["error"], answer
 
 
 def test_large_forms_and_heads():
-    alternatives = "|".join(f"instance-{i}.example.com:9100" for i in range(20000))
+    alternatives = "|".join(f"instance-{i}.example.com:9100" for i in range(3000))
     data = data_of("POST", "/api/v1/query", [("query", f'http_requests_total{{instance!~"{alternatives}"}}')])
     assert len(frames(data, "vector")) == 2
     data = data_of("GET", "/api/v1/query", [("query", "1")], headers={"X-Dashboard-Title": "x" * 12000})
