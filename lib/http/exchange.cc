@@ -352,6 +352,12 @@ class Responder::HttplibServer : public httplib::Server {
 
   bool Stream(std::string_view coding, httplib::DataSink* sink) {
     stream_->streaming = true;
+    // A client of events wants to know that it is connected, however long the first one takes.
+    if (response_.content_type == kEventStream &&
+        !SendAll(exchange_->fd, *exchange_->aborted, &exchange_->out)) {
+      exchange_->broken = true;
+      return false;
+    }
     PieceWriter pieces(coding, [this, sink](std::string_view piece) {
       sink->write(piece.data(), piece.size());
       return !exchange_->broken;

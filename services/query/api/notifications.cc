@@ -134,8 +134,7 @@ http::ServerResponse Notifications::Live(const http::ServerRequest& request) {
   response.content_type = "text/event-stream";
   response.headers.Set("Cache-Control", "no-cache");
   response.stream = [this, place, gone = request.cancelled](const http::BodySink& sink) {
-    // The head is what tells a browser that it is connected.
-    bool good = sink("");
+    bool good = true;
     while (good && !gone()) {
       std::string text;
       {

@@ -16,6 +16,7 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suite"))
+import remote  # noqa: E402
 from harness import Server, Stack, run_cases, wait_for  # noqa: E402
 
 PAGE = """# HELP http_requests_total Requests.
@@ -24,14 +25,12 @@ http_requests_total{code="200",handler="/"} %d
 http_requests_total{code="500",handler="/"} 3
 # HELP latency_seconds Latency.
 # TYPE latency_seconds histogram
-# UNIT latency_seconds seconds
-latency_seconds_bucket{le="0.1"} %d # {trace_id="abc"} 0.07
-latency_seconds_bucket{le="+Inf"} %d # {trace_id="def"} 3.5
+latency_seconds_bucket{le="0.1"} %d
+latency_seconds_bucket{le="+Inf"} %d
 latency_seconds_sum 17.5
 latency_seconds_count %d
 # TYPE temperature gauge
 temperature{place="<here>"} -3.5
-# EOF
 """
 
 CONFIG = """
@@ -231,6 +230,12 @@ def test_metadata():
 
 
 def test_exemplars():
+    # As a program with tracing pushes them.
+    now = int(time.time() * 1000)
+    labels = {"__name__": "latency_seconds_bucket", "le": "0.1", "job": "pushed"}
+    status, body = remote.write(BASE, remote.series(labels, remote.sample(now, 3.0), remote.exemplar({"trace_id": "abc"}, now, 0.07)))
+    assert status in (200, 204), (status, body)
+
     def exemplars():
         now = time.time()
         return data_of("POST", "/api/v1/query_exemplars", [("query", "histogram_quantile(0.9, rate(latency_seconds_bucket[1m]))"), ("start", now - 300), ("end", now + 5)])
@@ -285,7 +290,7 @@ def test_editor_of_the_prometheus_ui():
         assert strings(data_of("GET", "/api/v1/label/code/values", times)) == ["200", "500"]
         assert strings(data_of("GET", "/api/v1/label/place/values", times + [("match[]", "temperature")])) == ["<here>"]
         assert "up" in strings(data_of("GET", "/api/v1/label/__name__/values", times))
-    assert data_of("GET", "/api/v1/metadata")["latency_seconds"] == [{"type": "histogram", "help": "Latency.", "unit": "seconds"}]
+    assert data_of("GET", "/api/v1/metadata")["latency_seconds"] == [{"type": "histogram", "help": "Latency.", "unit": ""}]
     flags = data_of("GET", "/api/v1/status/flags")
     assert all(isinstance(value, str) for value in flags.values()) and "query.lookback-delta" in flags
 
@@ -328,7 +333,7 @@ def main():
         count[0] += 1
         body = (PAGE % ((count[0] * 7,) + (count[0],) * 3)).encode()
         handler.send_response(200)
-        handler.send_header("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
+        handler.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)
