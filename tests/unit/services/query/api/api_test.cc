@@ -415,7 +415,7 @@ TEST_CASE("What relabelling makes of a target is shown step by step") {
     return api.Get("targets/relabel_steps", {{"scrapePool", "j"}, {"labels", std::move(labels)}});
   };
   const std::string rules[] = {
-      R"({"sourceLabels":["__address__"],"separator":";","regex":"(.*)","targetLabel":"host",)"
+      R"J({"sourceLabels":["__address__"],"separator":";","regex":"(.*)","targetLabel":"host",)J"
       R"("replacement":"$1","action":"replace"})",
       R"({"sourceLabels":["host"],"separator":";","regex":"b","replacement":"$1","action":"drop"})"};
   CHECK(steps(R"({"__address__":"a"})") ==
