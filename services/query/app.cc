@@ -95,9 +95,9 @@ std::unique_ptr<promql::ActiveQueries> OpenActiveQueries(const Options& options,
     env.logger.Info("These queries didn't finish in prometheus' last run:",
                     {{"queries", unfinished}});
   }
-  auto active = promql::ActiveQueries::Create(env.file_system, options.query_data_path,
-                                              static_cast<int>(options.query_concurrency_max),
-                                              env.clock);
+  auto active =
+      promql::ActiveQueries::Create(env.file_system, options.query_data_path,
+                                    static_cast<int>(options.query_concurrency_max), env.clock);
   if (active.ok()) return *std::move(active);
   env.logger.Warn("running queries are not written down", {{"error", active.status()}});
   return nullptr;

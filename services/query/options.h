@@ -39,7 +39,7 @@ struct Options {
   uint64_t query_result_cache_bytes = uint64_t{64} << 20;
   uint64_t query_memory_max = uint64_t{1} << 30;
   int64_t query_read_ahead_threads = 2;
-  std::string query_data_path;  // By the flag: data-query/. Empty: nothing is kept.
+  std::string query_data_path;        // By the flag: data-query/. Empty: nothing is kept.
   std::vector<std::string> features;  // --enable-feature, each maybe several with commas.
 
   absl::Duration rules_outage_tolerance = absl::Hours(1);
