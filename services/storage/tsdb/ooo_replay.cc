@@ -182,6 +182,10 @@ absl::Status OooReplay::Apply(std::string_view record) {
       NARTHEX_RETURN_IF_ERROR(
           wal::DecodeHistograms(record, &histograms_, &result_->records_skipped));
       for (const wal::RefHistogram& entry : histograms_) {
+        if (!Validate(entry.histogram).ok()) {
+          ++result_->records_skipped;
+          continue;
+        }
         sample.timestamp = entry.timestamp;
         sample.start_timestamp = entry.start_timestamp;
         sample.histogram = &entry.histogram;
@@ -194,6 +198,10 @@ absl::Status OooReplay::Apply(std::string_view record) {
       NARTHEX_RETURN_IF_ERROR(
           wal::DecodeFloatHistograms(record, &float_histograms_, &result_->records_skipped));
       for (const wal::RefFloatHistogram& entry : float_histograms_) {
+        if (!Validate(entry.histogram).ok()) {
+          ++result_->records_skipped;
+          continue;
+        }
         sample.timestamp = entry.timestamp;
         sample.start_timestamp = entry.start_timestamp;
         sample.float_histogram = &entry.histogram;

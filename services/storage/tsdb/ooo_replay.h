@@ -27,7 +27,7 @@ struct OooReplayResult {
   uint64_t chunks_unknown = 0;       // In chunks_head, likewise.
   uint64_t batches_incomplete = 0;   // Cut off by a crash, left out whole.
   uint64_t batches_uncommitted = 0;  // Not in the write-ahead log, so nobody was told of them.
-  uint64_t records_skipped = 0;      // Of types that do not belong here.
+  uint64_t records_skipped = 0;      // Of types that do not belong here, or no histograms.
   bool damaged = false;              // Something behind a damaged place is lost.
   wal::Repairs repairs;              // As in ReplayResult.
 };
