@@ -82,7 +82,7 @@ absl::Status ReadSession::Question(const v1::ReadRequest& request) {
 }
 
 absl::Status ReadSession::Send() {
-  const bool wanted = sink_(response_);
+  const bool wanted = sink_(&response_);
   response_.Clear();
   return wanted ? absl::OkStatus() : Cancelled("the client went away");
 }

@@ -28,8 +28,8 @@ class ReadSession {
     std::function<void(size_t)> count_bytes;
     std::function<narthex::Labels()> external_labels;  // Of the configuration; may be empty.
   };
-  // Takes a message of the answer; false when nobody wants more.
-  using Sink = std::function<bool(const v1::ReadResponse&)>;
+  // Takes a message of the answer, and may take what is in it; false when nobody wants more.
+  using Sink = std::function<bool(v1::ReadResponse*)>;
 
   // `environment` must outlive it. `cancelled` says that the caller has left.
   ReadSession(const Environment* environment, std::function<bool()> cancelled, Sink sink)

@@ -15,13 +15,14 @@
 #include "narthex/v1/storage.grpc.pb.h"
 #include "services/storage/append_session.h"
 #include "services/storage/inspection_service.h"
+#include "services/storage/read_message.h"
 #include "services/storage/read_session.h"
 #include "services/storage/stall_watch.h"
 
 namespace narthex::storage_service {
 namespace {
 
-using ReadStream = grpc::ServerReaderWriter<v1::ReadResponse, v1::ReadRequest>;
+using ReadStream = grpc::ServerReaderWriter<ReadMessage, v1::ReadRequest>;
 using AppendStreamWriter = grpc::ServerReaderWriter<v1::AppendResponse, v1::AppendRequest>;
 
 // Plain acknowledgements wait so long for company.
@@ -175,6 +176,13 @@ class StorageService::Rep : public v1::Storage::Service {
     answers_ = options_.registry->AddCallback(
         "narthex_storage_answers", "Answers in pieces that are being sent.", "gauge", {},
         [this] { return static_cast<double>(watch_.answers()); });
+    // In place of the generated handler, whose messages protobuf would copy.
+    MarkMethodStreamed(kReadIndex,
+                       new grpc::internal::BidiStreamingHandler<Rep, v1::ReadRequest, ReadMessage>(
+                           [](Rep* rep, grpc::ServerContext* context, ReadStream* stream) {
+                             return rep->Read(context, stream);
+                           },
+                           this));
     watcher_ = Thread("service-watch", [this] {
       while (!watch_stop_.WaitFor(kWatchInterval)) Watch();
     });
@@ -239,7 +247,7 @@ class StorageService::Rep : public v1::Storage::Service {
     return rpc::ToGrpc(status);
   }
 
-  grpc::Status Read(grpc::ServerContext* context, ReadStream* stream) override {
+  grpc::Status Read(grpc::ServerContext* context, ReadStream* stream) {
     std::atomic<bool> answering{false};
     const OpenRead open = {context, &answering};
     if (!Register(open, &reads_)) return rpc::ToGrpc(Unavailable("shutting down"));
@@ -247,8 +255,10 @@ class StorageService::Rep : public v1::Storage::Service {
     bool go_on = true;
     while (go_on && stream->Read(&request)) {
       answering = true;
-      AnswerStream<ReadStream, v1::ReadResponse> answer(&watch_, context, stream);
-      ReadSession session(&read_environment_, CancelledOf(context), answer.Sender());
+      AnswerStream<ReadStream, ReadMessage> answer(&watch_, context, stream);
+      ReadSession session(
+          &read_environment_, CancelledOf(context),
+          [&](v1::ReadResponse* response) { return answer.Write(ReadMessage(response)); });
       go_on = session.Answer(request);
       answering = false;
       go_on = go_on && !stopping_;
@@ -313,6 +323,7 @@ class StorageService::Rep : public v1::Storage::Service {
 
  private:
   static constexpr absl::Duration kWatchInterval = absl::Seconds(1);
+  static constexpr int kReadIndex = 1;  // Among the service's methods, in the order of the file.
 
   // The writing end of an answer in pieces, under the eyes of the watch.
   template <typename Writer, typename Response>

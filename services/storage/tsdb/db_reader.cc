@@ -135,7 +135,15 @@ class DbCursor : public SeriesCursor {
       return !chunks_.empty();
     }
     if (any_deleted) deleted_ = gathered_[0].deleted;
-    for (const OriginChunk& origin : gathered_) chunks_.push_back(origin.chunk);
+    for (const OriginChunk& origin : gathered_) {
+      // A series of which nothing is left is not answered.
+      const bool gone = std::any_of(deleted_.begin(), deleted_.end(),
+                                    [&](const storage::DeletedInterval& interval) {
+                                      return interval.min_time <= origin.chunk.min_time &&
+                                             interval.max_time >= origin.chunk.max_time;
+                                    });
+      if (!gone) chunks_.push_back(origin.chunk);
+    }
     if (several) {
       std::stable_sort(chunks_.begin(), chunks_.end(),
                        [](const storage::SelectChunk& a, const storage::SelectChunk& b) {

@@ -187,6 +187,22 @@ TEST_CASE("Instant selections get the newest sample alone") {
   for (const auto& [labels, samples] : series) CHECK(samples.empty());
 }
 
+TEST_CASE("A series of which everything is deleted is not answered") {
+  AppFixture fixture;
+  fixture.Start();
+  Fill(&fixture, 4, 300);
+  tsdb::Db& db = fixture.app->db();
+  const std::vector<Matcher> all_of_it = {Matcher::Equal("i", "1")};
+  const std::vector<Matcher> some_of_it = {Matcher::Equal("i", "2")};
+  REQUIRE(db.Delete(all_of_it, kMinTimestamp, kMaxTimestamp).ok());
+  REQUIRE(db.Delete(some_of_it, kMinTimestamp, kStart + 298 * 15000).ok());
+  const auto series = fixture.Select({});
+  CHECK(series.size() == 3);
+  CHECK(series.count(Numbered(1)) == 0);
+  CHECK(series.at(Numbered(2)) ==
+        std::vector<std::pair<Timestamp, double>>{{kStart + 299 * 15000, 2299}});
+}
+
 TEST_CASE("Limits of series, samples and bytes are kept") {
   AppFixture fixture;
   fixture.Start();
