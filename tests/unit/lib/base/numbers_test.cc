@@ -139,6 +139,22 @@ TEST_CASE("CRC-32C has the published check value, whole and in pieces") {
   CHECK(Crc32c("") == 0);
 }
 
+TEST_CASE("Long inputs have the checksum that one bit after another gives") {
+  std::string bytes;
+  for (uint32_t i = 0; i < 2000; ++i) bytes.push_back(static_cast<char>(i * 2654435761u >> 24));
+  for (size_t size = 0; size < bytes.size(); size += 1 + size / 50) {
+    const std::string_view part = std::string_view(bytes).substr(size % 5, size);
+    uint32_t expected = 0xffffffff;
+    for (const char byte : part) {
+      expected ^= static_cast<unsigned char>(byte);
+      for (int bit = 0; bit < 8; ++bit) {
+        expected = (expected >> 1) ^ ((expected & 1) != 0 ? 0x82f63b78 : 0);
+      }
+    }
+    CHECK(Crc32c(part) == ~expected);
+  }
+}
+
 TEST_CASE("Stable hashes keep their published values") {
   CHECK(StableHash("") == 0xef46db3751d8e999);
   CHECK(Fnv1a64("a") == 0xaf63dc4c8601ec8c);
