@@ -9,6 +9,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/strings.h"
 #include "lib/model/stale.h"
+#include "lib/storage/fanout_querier.h"
 #include "tests/support/fake_storage_server.h"
 #include "tests/support/memory_storage.h"
 
@@ -311,6 +312,73 @@ TEST_CASE("A node that says nothing is given up") {
   CHECK(absl::IsDeadlineExceeded(querier->LabelNames({}, 0, 1).status()));
   server.Delay(absl::ZeroDuration());
   CHECK(querier->Select(selectors, SelectOptions()).ok());
+}
+
+TEST_CASE("Of several nodes one that hangs or dies is a warning until something of it was used") {
+  FakeStorageServer healthy;
+  FakeStorageServer sick(/*frame_bytes=*/100);
+  FakeStorageServer other;
+  Fill(&healthy.memory(), "a", 2, 2);
+  Fill(&sick.memory(), "a", 20, 20);
+  Fill(&other.memory(), "a", 3, 2);
+  healthy.SetExternalLabels(Labels{{"node", "1"}});
+  sick.SetExternalLabels(Labels{{"node", "2"}});
+  other.SetExternalLabels(Labels{{"node", "3"}});
+  RemoteQuerierOptions options;
+  options.silence_max = absl::Milliseconds(500);
+  std::vector<std::unique_ptr<RemoteQuerier>> queriers;
+  std::vector<storage::FanoutStore> stores;
+  for (const FakeStorageServer* const server : {&healthy, &sick, &other}) {
+    queriers.push_back(Connect(*server, options));
+    RemoteQuerier* const querier = queriers.back().get();
+    stores.push_back({querier, [querier] { return querier->ExternalLabels(); }});
+  }
+  storage::FanoutQuerier fanout(std::move(stores), {});
+  const std::vector<Selector> selectors = {Range("a", 0, 99'000)};
+  const std::string name = "storage " + sick.endpoint() + ": ";
+  {
+    auto all = fanout.Select(selectors, SelectOptions());
+    REQUIRE(all.ok());
+    CHECK(all->warnings.empty());
+    CHECK(ReadAll(all->sets[0].get()).size() == 25);
+  }
+  const auto without_it = [&](std::string_view why) {
+    auto result = fanout.Select(selectors, SelectOptions());
+    REQUIRE(result.ok());
+    REQUIRE(result->warnings.size() == 1);
+    CHECK(result->warnings[0] == StrCat(name, why));
+    CHECK(ReadAll(result->sets[0].get()).size() == 5);
+    CHECK(result->sets[0]->status().ok());
+  };
+  SECTION("hangs") {
+    sick.Delay(absl::Seconds(20));
+    without_it("no answer within 500ms");
+    std::vector<std::string> warnings;
+    CHECK(fanout.LabelValues("node", {}, 0, 99'000, &warnings).value() ==
+          std::vector<std::string>{"1", "3"});
+    CHECK(warnings == std::vector<std::string>{name + "no answer within 500ms"});
+  }
+  SECTION("dies before it has said anything") {
+    sick.FailAfter(0, absl::UnavailableError("the node is stopping"));
+    without_it("the node is stopping");
+  }
+  SECTION("is gone") {
+    sick.Stop();
+    auto result = fanout.Select(selectors, SelectOptions());
+    REQUIRE(result.ok());
+    REQUIRE(result->warnings.size() == 1);
+    CHECK(result->warnings[0].rfind(name, 0) == 0);
+    CHECK(ReadAll(result->sets[0].get()).size() == 5);
+  }
+  SECTION("dies in the middle") {
+    sick.FailAfter(2, absl::UnavailableError("the node is stopping"));
+    auto result = fanout.Select(selectors, SelectOptions());
+    REQUIRE(result.ok());
+    while (result->sets[0]->Next()) {
+    }
+    CHECK(absl::IsUnavailable(result->sets[0]->status()));
+    CHECK(Message(result->sets[0]->status()) == name + "the node is stopping");
+  }
 }
 
 TEST_CASE("The node's external labels are those of its last answer") {
