@@ -180,7 +180,7 @@ class StorageService::Rep : public v1::Storage::Service {
     MarkMethodStreamed(kReadIndex,
                        new grpc::internal::BidiStreamingHandler<Rep, v1::ReadRequest, ReadMessage>(
                            [](Rep* rep, grpc::ServerContext* context, ReadStream* stream) {
-                             return rep->Read(context, stream);
+                             return rep->AnswerQuestions(context, stream);
                            },
                            this));
     watcher_ = Thread("service-watch", [this] {
@@ -247,7 +247,7 @@ class StorageService::Rep : public v1::Storage::Service {
     return rpc::ToGrpc(status);
   }
 
-  grpc::Status Read(grpc::ServerContext* context, ReadStream* stream) {
+  grpc::Status AnswerQuestions(grpc::ServerContext* context, ReadStream* stream) {
     std::atomic<bool> answering{false};
     const OpenRead open = {context, &answering};
     if (!Register(open, &reads_)) return rpc::ToGrpc(Unavailable("shutting down"));

@@ -370,9 +370,16 @@ BlockList Overlapping(const BlockList& blocks, Timestamp min_time, Timestamp max
   return found;
 }
 
-void SortUnique(std::vector<std::string>* strings) {
-  std::sort(strings->begin(), strings->end());
-  strings->erase(std::unique(strings->begin(), strings->end()), strings->end());
+// Both are sorted and unique, and so is what comes out.
+void Join(std::vector<std::string> more, std::vector<std::string>* strings) {
+  // Mostly a block has nothing new.
+  if (std::includes(strings->begin(), strings->end(), more.begin(), more.end())) return;
+  std::vector<std::string> joined;
+  joined.reserve(strings->size() + more.size());
+  std::set_union(std::make_move_iterator(strings->begin()), std::make_move_iterator(strings->end()),
+                 std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()),
+                 std::back_inserter(joined));
+  *strings = std::move(joined);
 }
 
 }  // namespace
@@ -401,11 +408,8 @@ absl::StatusOr<std::vector<std::string>> DbReader::Collect(
     for (size_t i = 0; i < count; ++i) {
       NARTHEX_ASSIGN_OR_RETURN(std::vector<std::string> found,
                                lookup(*block, matcher_sets.empty() ? none : matcher_sets[i]));
-      all.insert(all.end(), std::make_move_iterator(found.begin()),
-                 std::make_move_iterator(found.end()));
+      Join(std::move(found), &all);
     }
-    // What blocks have in common does not pile up.
-    SortUnique(&all);
   }
   return all;
 }

@@ -263,6 +263,20 @@ void BenchSelect(const Service& service, Timestamp now) {
   run("5 minutes", 300'000, false);
   run("everything", 24 * 3'600'000, false);
 
+  // What a small question costs, both ends.
+  testing::RunBench("question over gRPC: what changed", 1,
+                    [&] { NARTHEX_CHECK_OK(querier.Changes("").status()); });
+  storage::Selector one = selector;
+  one.matchers = {Matcher::Equal("__name__", "http_requests_total_7"),
+                  Matcher::Equal("instance", "10.0.0.77:9100")};
+  one.hints.newest_only = true;
+  testing::RunBench("question over gRPC: newest samples of 10 series", 1, [&] {
+    auto result = querier.Select(std::span(&one, 1), {});
+    NARTHEX_CHECK_OK(result.status());
+    while (result->sets[0]->Next()) {
+    }
+  });
+
   const auto& head = service.app->db().head();
   testing::RunBench("head: find 10,000 series by expression", 1, [&] {
     const tsdb::HeadReader reader(&head);
