@@ -15,8 +15,8 @@
 #include "narthex/v1/storage.grpc.pb.h"
 #include "services/storage/append_session.h"
 #include "services/storage/inspection_service.h"
-#include "services/storage/read_message.h"
-#include "services/storage/read_session.h"
+#include "services/storage/read_message_codec.h"
+#include "services/storage/read_service.h"
 #include "services/storage/stall_watch.h"
 
 namespace narthex::storage_service {
@@ -256,10 +256,10 @@ class StorageService::Rep : public v1::Storage::Service {
     while (go_on && stream->Read(&request)) {
       answering = true;
       AnswerStream<ReadStream, ReadMessage> answer(&watch_, context, stream);
-      ReadSession session(
+      ReadService service(
           &read_environment_, CancelledOf(context),
           [&](v1::ReadResponse* response) { return answer.Write(ReadMessage(response)); });
-      go_on = session.Answer(request);
+      go_on = service.Answer(request);
       answering = false;
       go_on = go_on && !stopping_;
     }
@@ -417,7 +417,7 @@ class StorageService::Rep : public v1::Storage::Service {
   tsdb::Db* const db_;
   const AppendMetrics append_metrics_;
   const SelectMetrics select_metrics_;
-  const ReadSession::Environment read_environment_;
+  const ReadService::Environment read_environment_;
 
   // Synchronise themselves.
   Inspection inspection_;

@@ -1,5 +1,5 @@
-#ifndef NARTHEX_SERVICES_STORAGE_READ_SESSION_H_
-#define NARTHEX_SERVICES_STORAGE_READ_SESSION_H_
+#ifndef NARTHEX_SERVICES_STORAGE_READ_SERVICE_H_
+#define NARTHEX_SERVICES_STORAGE_READ_SERVICE_H_
 
 #include <cstdint>
 #include <functional>
@@ -19,7 +19,7 @@ namespace narthex::storage_service {
 // Answers the questions of one Read stream, without the transport.
 //
 // Thread safety: none; one thread a stream.
-class ReadSession {
+class ReadService {
  public:
   struct Environment {
     const tsdb::Db* db = nullptr;
@@ -32,7 +32,7 @@ class ReadSession {
   using Sink = std::function<bool(v1::ReadResponse*)>;
 
   // `environment` must outlive it. `cancelled` says that the caller has left.
-  ReadSession(const Environment* environment, std::function<bool()> cancelled, Sink sink)
+  ReadService(const Environment* environment, std::function<bool()> cancelled, Sink sink)
       : environment_(*environment), cancelled_(std::move(cancelled)), sink_(std::move(sink)) {}
 
   // Sends the whole answer, how it ended included. False: the stream is over.
@@ -62,4 +62,4 @@ class ReadSession {
 
 }  // namespace narthex::storage_service
 
-#endif  // NARTHEX_SERVICES_STORAGE_READ_SESSION_H_
+#endif  // NARTHEX_SERVICES_STORAGE_READ_SERVICE_H_

@@ -1,5 +1,5 @@
-#ifndef NARTHEX_SERVICES_STORAGE_READ_MESSAGE_H_
-#define NARTHEX_SERVICES_STORAGE_READ_MESSAGE_H_
+#ifndef NARTHEX_SERVICES_STORAGE_READ_MESSAGE_CODEC_H_
+#define NARTHEX_SERVICES_STORAGE_READ_MESSAGE_CODEC_H_
 
 #include <grpcpp/grpcpp.h>
 
@@ -64,6 +64,7 @@ class ReadMessage {
 
 }  // namespace narthex::storage_service
 
+// How gRPC gets its bytes.
 template <>
 class grpc::SerializationTraits<narthex::storage_service::ReadMessage> {
  public:
@@ -76,4 +77,4 @@ class grpc::SerializationTraits<narthex::storage_service::ReadMessage> {
   }
 };
 
-#endif  // NARTHEX_SERVICES_STORAGE_READ_MESSAGE_H_
+#endif  // NARTHEX_SERVICES_STORAGE_READ_MESSAGE_CODEC_H_

@@ -1,4 +1,4 @@
-#include "services/storage/read_session.h"
+#include "services/storage/read_service.h"
 
 #include <algorithm>
 #include <memory>
@@ -46,7 +46,7 @@ absl::StatusOr<std::vector<std::vector<Matcher>>> FromProto(
 
 }  // namespace
 
-bool ReadSession::Answer(const v1::ReadRequest& request) {
+bool ReadService::Answer(const v1::ReadRequest& request) {
   response_.Clear();
   const absl::Status status = Question(request);
   v1::ReadEnd* const end = response_.mutable_end();
@@ -57,7 +57,7 @@ bool ReadSession::Answer(const v1::ReadRequest& request) {
   return Send().ok();
 }
 
-absl::Status ReadSession::Question(const v1::ReadRequest& request) {
+absl::Status ReadService::Question(const v1::ReadRequest& request) {
   absl::Time deadline = absl::InfiniteFuture();
   if (request.timeout_ms() > 0) {
     deadline = environment_.clock->Now() +
@@ -81,13 +81,13 @@ absl::Status ReadSession::Question(const v1::ReadRequest& request) {
   return absl::UnimplementedError("this node does not know that question");
 }
 
-absl::Status ReadSession::Send() {
+absl::Status ReadService::Send() {
   const bool wanted = sink_(&response_);
   response_.Clear();
   return wanted ? absl::OkStatus() : Cancelled("the client went away");
 }
 
-absl::Status ReadSession::CheckAnswers(Timestamp max_time) const {
+absl::Status ReadService::CheckAnswers(Timestamp max_time) const {
   const tsdb::Db& db = *environment_.db;
   const absl::Status ready = db.CheckReady();
   if (ready.ok() || !db.CheckReadable().ok()) return ready;
@@ -101,7 +101,7 @@ absl::Status ReadSession::CheckAnswers(Timestamp max_time) const {
   return max_time < covered ? absl::OkStatus() : ready;
 }
 
-void ReadSession::FillHeader(const std::string& known_revision) {
+void ReadService::FillHeader(const std::string& known_revision) {
   v1::ReadHeader* const header = response_.mutable_header();
   storage::DataChanges changes;  // While the log is replayed nothing can be said.
   if (environment_.db->ready()) {
@@ -116,7 +116,7 @@ void ReadSession::FillHeader(const std::string& known_revision) {
   }
 }
 
-absl::Status ReadSession::Select(const v1::SelectRequest& request, absl::Time deadline) {
+absl::Status ReadService::Select(const v1::SelectRequest& request, absl::Time deadline) {
   std::vector<storage::Selector> selectors;
   selectors.reserve(static_cast<size_t>(request.selectors_size()));
   Timestamp max_time = kMinTimestamp;
@@ -155,7 +155,7 @@ absl::Status ReadSession::Select(const v1::SelectRequest& request, absl::Time de
   return absl::OkStatus();
 }
 
-absl::Status ReadSession::Labels(const v1::LabelsRequest& request) {
+absl::Status ReadService::Labels(const v1::LabelsRequest& request) {
   NARTHEX_RETURN_IF_ERROR(environment_.db->CheckReady());
   const tsdb::Head& head = environment_.db->head();
   if (request.reference_space() != head.reference_space()) {
@@ -190,7 +190,7 @@ absl::Status ReadSession::Labels(const v1::LabelsRequest& request) {
   return absl::OkStatus();
 }
 
-absl::Status ReadSession::SendStrings(std::vector<std::string> strings) {
+absl::Status ReadService::SendStrings(std::vector<std::string> strings) {
   size_t waiting = 0;
   for (std::string& text : strings) {
     waiting += text.size();
@@ -202,7 +202,7 @@ absl::Status ReadSession::SendStrings(std::vector<std::string> strings) {
   return absl::OkStatus();
 }
 
-absl::Status ReadSession::LabelNames(const v1::LabelNamesRequest& request) {
+absl::Status ReadService::LabelNames(const v1::LabelNamesRequest& request) {
   NARTHEX_RETURN_IF_ERROR(CheckAnswers(request.max_time_ms()));
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
                            FromProto(request.matcher_sets()));
@@ -212,7 +212,7 @@ absl::Status ReadSession::LabelNames(const v1::LabelNamesRequest& request) {
   return SendStrings(std::move(names));
 }
 
-absl::Status ReadSession::LabelValues(const v1::LabelValuesRequest& request) {
+absl::Status ReadService::LabelValues(const v1::LabelValuesRequest& request) {
   NARTHEX_RETURN_IF_ERROR(CheckAnswers(request.max_time_ms()));
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::vector<Matcher>> sets,
                            FromProto(request.matcher_sets()));
