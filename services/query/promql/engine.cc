@@ -407,6 +407,7 @@ EvalContext::Options Engine::ContextOptions(const Bounds& bounds, size_t steps,
   options.samples_max = options_.samples_max;
   options.memory_max = options_.memory_max;
   options.read_ahead = read_ahead_.get();
+  options.read_ahead_samples_min = options_.read_ahead_samples_min;
   if (options_.per_step_stats && query_options.step_stats) options.counted_steps = steps;
   options.delayed_name_removal = options_.delayed_name_removal;
   options.type_and_unit_labels = options_.type_and_unit_labels;

@@ -40,6 +40,8 @@ struct EngineOptions {
   bool per_step_stats = false;  // QueryOptions::step_stats is heard.
   // Threads that read and decode for queries that are long, beside the thread of each query.
   int read_ahead_threads = 0;
+  // Only from so many samples of a selector on: handing them from core to core costs a tenth more.
+  uint64_t read_ahead_samples_min = uint64_t{1} << 22;
   // Where the running queries are written down; may be null. Must outlive the engine.
   ActiveQueries* active_queries = nullptr;
   Logger logger;

@@ -35,7 +35,8 @@ class EvalContext {
     uint64_t samples_max = 0;
     uint64_t memory_max = 0;              // Bytes; 0 is no limit.
     ReadAheadPool* read_ahead = nullptr;  // Null: everything is read on the query's thread.
-    size_t counted_steps = 0;             // Of samples_per_step; 0 when they are not counted.
+    uint64_t read_ahead_samples_min = 0;
+    size_t counted_steps = 0;  // Of samples_per_step; 0 when they are not counted.
     bool delayed_name_removal = false;
     bool type_and_unit_labels = false;
     bool use_start_timestamps = false;

@@ -12,13 +12,20 @@ double Seconds(int64_t ms) { return static_cast<double>(ms) / 1000; }
 
 // Whether a counter was reset among `count` values after the first.
 bool HasReset(const double* values, size_t count) {
-  // Without branches within a run: resets are rare.
+  // Resets are rare, so a run is looked at without branches, and several values at once: how far
+  // they fall at most. A NaN does not count.
   constexpr size_t kRun = 32;
+  constexpr size_t kLanes = 4;
   size_t i = 1;
   for (; i + kRun <= count; i += kRun) {
-    bool reset = false;
-    for (size_t k = i; k < i + kRun; ++k) reset |= values[k] < values[k - 1];
-    if (reset) return true;
+    double fall[kLanes] = {};
+    for (size_t k = i; k < i + kRun; k += kLanes) {
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        const double lost = values[k + lane - 1] - values[k + lane];
+        fall[lane] = lost > fall[lane] ? lost : fall[lane];
+      }
+    }
+    if (fall[0] > 0 || fall[1] > 0 || fall[2] > 0 || fall[3] > 0) return true;
   }
   for (; i < count; ++i) {
     if (values[i] < values[i - 1]) return true;

@@ -90,9 +90,6 @@ class StorageReader {
   const Labels& labels() const { return ahead_ != nullptr ? ahead_->labels() : set_->labels(); }
 
  private:
-  // A set with fewer samples is read before another thread has woken up.
-  static constexpr size_t kSamplesBeforeReadAhead = 65536;
-
   bool Failed(const absl::Status& status) {
     if (!status.ok()) context_->Fail(status);
     return false;
@@ -100,7 +97,7 @@ class StorageReader {
 
   bool NextHere(SampleBuffer* samples) {
     if (set_ == nullptr) set_ = context_->TakeSeriesSet(selector_);
-    if (read_ >= kSamplesBeforeReadAhead && !asked_ahead_) {
+    if (read_ >= context_->options().read_ahead_samples_min && !asked_ahead_) {
       asked_ahead_ = true;
       ahead_ = context_->StartReadAhead(&set_);
       if (ahead_ != nullptr) return NextAhead(samples);

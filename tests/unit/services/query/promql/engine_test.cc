@@ -255,6 +255,7 @@ TEST_CASE("Reading ahead changes nothing but the thread") {
   Fixture plain;
   EngineOptions options;
   options.read_ahead_threads = 2;
+  options.read_ahead_samples_min = 65536;
   Fixture ahead(options);
   for (Fixture* f : {&plain, &ahead}) f->Load(400, 400);
   for (const char* query :
@@ -329,6 +330,7 @@ class EndlessQuerier : public testing::MemoryStorage {
 TEST_CASE("A thousand queries whose callers leave half-way leave nothing behind") {
   EngineOptions options;
   options.read_ahead_threads = 3;
+  options.read_ahead_samples_min = 65536;
   options.concurrency_max = 8;
   Fixture f(options);
   EndlessQuerier endless;
@@ -363,6 +365,7 @@ TEST_CASE("A query that would need too much is refused at once while others go o
   options.samples_max = uint64_t{1} << 60;
   options.memory_max = 64 << 20;
   options.read_ahead_threads = 1;
+  options.read_ahead_samples_min = 65536;
   Fixture f(options);
   f.Load(10, 10);
   EndlessQuerier endless;
