@@ -70,6 +70,9 @@ class FileSystem {
       const std::string& path) = 0;  // Creates if absent.
   virtual absl::StatusOr<std::unique_ptr<RandomAccessFile>> OpenRead(const std::string& path) = 0;
   virtual absl::StatusOr<std::unique_ptr<MappedFile>> Map(const std::string& path) = 0;
+  // Lets the memory go that mapped files hold because they were read. Their bytes stay valid: what
+  // is read again comes from the page cache, which the kernel keeps while it has room.
+  virtual void ReleaseMappedPages() {}
   virtual absl::StatusOr<std::string> ReadFile(const std::string& path) = 0;
   // Writes beside the file, syncs, renames over it and syncs the directory: readers see the old or
   // the new content.

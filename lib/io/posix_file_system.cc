@@ -12,7 +12,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unordered_map>
 
+#include "lib/base/mutex.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/strings.h"
 #include "lib/io/file_system.h"
@@ -145,11 +147,43 @@ class PosixRandomAccessFile : public RandomAccessFile {
   FileDescriptor fd_;
 };
 
+// All mapped files of the process, so that their pages can be let go at once.
+class Mappings {
+ public:
+  void Add(void* address, size_t size) {
+    MutexLock lock(&mu_);
+    sizes_.emplace(address, size);
+  }
+  void Remove(void* address) {
+    MutexLock lock(&mu_);
+    sizes_.erase(address);
+  }
+  void ReleasePages() const {
+    MutexLock lock(&mu_);
+    // Of a shared mapping nothing is lost; where the kernel refuses, the pages stay.
+    for (const auto& [address, size] : sizes_) ::madvise(address, size, MADV_DONTNEED);
+  }
+
+ private:
+  mutable Mutex mu_;
+  std::unordered_map<void*, size_t> sizes_ ABSL_GUARDED_BY(mu_);
+};
+
+// Never destroyed.
+Mappings* AllMappings() {
+  static Mappings* const mappings = new Mappings;
+  return mappings;
+}
+
 class PosixMappedFile : public MappedFile {
  public:
-  PosixMappedFile(void* address, size_t size) : address_(address), size_(size) {}
+  PosixMappedFile(void* address, size_t size) : address_(address), size_(size) {
+    if (size_ > 0) AllMappings()->Add(address_, size_);
+  }
   ~PosixMappedFile() override {
-    if (size_ > 0) ::munmap(address_, size_);
+    if (size_ == 0) return;
+    AllMappings()->Remove(address_);
+    ::munmap(address_, size_);
   }
   std::string_view bytes() const override { return {static_cast<const char*>(address_), size_}; }
 
@@ -193,6 +227,8 @@ class PosixFileSystemImpl : public FileSystem {
     if (address == MAP_FAILED) return ErrnoStatus("map", path, errno);
     return std::make_unique<PosixMappedFile>(address, size);
   }
+
+  void ReleaseMappedPages() override { AllMappings()->ReleasePages(); }
 
   absl::StatusOr<std::string> ReadFile(const std::string& path) override {
     NARTHEX_ASSIGN_OR_RETURN(FileDescriptor fd, Open(path, O_RDONLY));

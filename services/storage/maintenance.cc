@@ -1,5 +1,6 @@
 #include "services/storage/maintenance.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -17,6 +18,13 @@ namespace {
 void LowerThreadPriority() {
   constexpr int kNice = 10;
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+}
+
+// Hands to the kernel what was freed and lies between what was not. Takes milliseconds.
+void ReturnFreeMemory() {
+#if defined(__GLIBC__)
+  ::malloc_trim(0);
+#endif
 }
 
 }  // namespace
@@ -75,6 +83,7 @@ void Maintenance::Run() {
                           {{"err", replayed}});
     return;
   }
+  ReturnFreeMemory();
   options_.on_ready();
   compaction_thread_ = Thread("compaction", [this] { RunCompactions(); });
   while (!stop_.WaitFor(options_.sync_interval)) Sync();
@@ -94,6 +103,7 @@ void Maintenance::RunCompactions() {
     const bool regular = RealClock()->Monotonic() - compacted >= options_.compaction_interval;
     if (!due && !regular) continue;
     newest = Compact().ok() ? newest_now : kMaxTimestamp;
+    ReturnFreeMemory();
     compacted = RealClock()->Monotonic();
   }
 }
@@ -116,6 +126,7 @@ absl::Status Maintenance::Yield() {
   if (stop_.stopped()) return Cancelled("shutting down");
   const absl::Duration worked = RealClock()->Monotonic() - piece_began_;
   if (worked < kPiece) return absl::OkStatus();
+  options_.db->ReleasePages();  // This work reads whole files.
   const uint64_t samples =
       options_.db->head().counters().samples_appended.load(std::memory_order_relaxed);
   const bool ingesting = std::exchange(samples_seen_, samples) != samples;
@@ -133,6 +144,7 @@ void Maintenance::Sync() {
   const absl::Duration start = RealClock()->Monotonic();
   const absl::Status status = options_.db->Sync();
   sync_seconds_->Observe(absl::ToDoubleSeconds(RealClock()->Monotonic() - start));
+  options_.db->ReleasePages();
   if (status.ok()) {
     options_.on_synced();
   } else if (!sync_failed_) {

@@ -58,13 +58,14 @@ class PieceArena {
   size_t memory_bytes_ = 0;
 };
 
-// A cache line of an open chunk, and the number of the next one.
-struct alignas(64) ChunkBlock {
-  static constexpr size_t kBytes = 60;
+// A piece of an open chunk, and the number of the next one. Many chunks stay short (constants), so
+// longer blocks would mostly hold air.
+struct alignas(32) ChunkBlock {
+  static constexpr size_t kBytes = 28;
   uint32_t next = 0;
   uint8_t bytes[kBytes];
 };
-static_assert(sizeof(ChunkBlock) == 64);
+static_assert(sizeof(ChunkBlock) == 32);
 
 // The blocks that open chunks grow in. All are of one size, so that what one chunk gives back fits
 // every other: chunks of many series grow and end at the same time.

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kLogDirectory = "wal";
 constexpr std::string_view kChunksDirectory = "chunks_head";
+constexpr std::string_view kChunkPartsDirectory = "chunks_open";
 constexpr std::string_view kOooLogDirectory = "wbl";
 constexpr std::string_view kQuarantineDirectory = "quarantine";
 constexpr size_t kQuarantineFilesMax = 100;
@@ -227,6 +228,9 @@ absl::Status Db::ReplayLog(const std::function<bool()>& stopped) {
     return late_log.Reaches(place);
   };
   replay_options.on_ooo_chunk = [this](const HeadChunk& chunk) { head_.ooo().LoadChunk(chunk); };
+  const absl::Status parts =
+      head_.chunk_parts().StartEmpty(fs_, io::JoinPath(options_.path, kChunkPartsDirectory));
+  if (!parts.ok()) logger_.Warn("open chunks stay in memory as a whole", {{"err", parts}});
   class Replay replay(fs_, &head_, logger_, &progress_, stopped);
   NARTHEX_RETURN_IF_ERROR(replay.Run(replay_options, &replay_result_));
   OooLogStart ooo;

@@ -140,6 +140,8 @@ class Db {
 
   // Makes durable what was appended before the call.
   absl::Status Sync() { return head_.Sync(); }
+  // Lets the memory go that mapped files hold because they were read. For now and then.
+  void ReleasePages() { fs_->ReleaseMappedPages(); }
 
   // --- Background work. One call after another; none of them holds up appends or reads. ---
 

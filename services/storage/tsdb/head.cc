@@ -7,12 +7,23 @@
 #include "lib/base/strings.h"
 
 namespace narthex::tsdb {
+namespace {
+
+HeadChunksOptions PartsOptions() {
+  HeadChunksOptions options;
+  // Small files, because they go one after another.
+  options.file_size_bytes = uint64_t{16} << 20;
+  return options;
+}
+
+}  // namespace
 
 Head::Head(const HeadOptions& options, Clock* clock)
     : options_(options),
       clock_(clock),
       chunk_files_(options.chunk_files),
-      table_(options.chunks, &chunk_files_),
+      chunk_parts_(PartsOptions()),
+      table_(options.chunks, &chunk_files_, &chunk_parts_),
       index_(&table_),
       ooo_(options.ooo, &table_, &index_, &deletions_, &chunk_files_),
       exemplars_(options.exemplars_max),
@@ -97,6 +108,7 @@ absl::Status Head::Sync() {
     ReclaimLocked();
   }
   chunk_files_.Unmap();
+  chunk_parts_.Unmap();
   return absl::OkStatus();
 }
 
@@ -222,6 +234,7 @@ void Head::ApplyLocked(const AcceptedBatch& accepted) {
   }
   isolation_.Commit(batch);
   chunk_files_.FlushIfFull();
+  writer_.Settle();
   changes_.Add(oldest, ToTimestamp(clock_->Now()));
 }
 

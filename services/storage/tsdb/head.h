@@ -245,6 +245,8 @@ class Head {
   }
   const HeadDeletions& deletions() const { return deletions_; }
   HeadChunks& chunk_files() { return chunk_files_; }
+  // Where open chunks put what need not be in memory; begun before the first sample, or never.
+  HeadChunks& chunk_parts() { return chunk_parts_; }
   const HeadChunks& chunk_files() const { return chunk_files_; }
 
   OooHead& ooo() { return ooo_; }
@@ -328,7 +330,8 @@ class Head {
 
   // Synchronise themselves.
   HeadChunks chunk_files_;
-  SeriesTable table_;  // Changed under append_mu_.
+  HeadChunks chunk_parts_;  // Of open chunks.
+  SeriesTable table_;       // Changed under append_mu_.
   SeriesIndex index_;
   SeriesWriter writer_ ABSL_GUARDED_BY(append_mu_){&table_};
   HeadDeletions deletions_;

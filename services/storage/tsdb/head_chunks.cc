@@ -96,7 +96,13 @@ absl::Status DecodeHeadChunk(std::string_view file, uint64_t offset, HeadChunk* 
   return absl::OkStatus();
 }
 
-HeadChunks::~HeadChunks() { Flush().IgnoreError(); }
+HeadChunks::~HeadChunks() {
+  if (temporary_) {
+    fs_->RemoveAll(directory_).IgnoreError();
+  } else {
+    Flush().IgnoreError();
+  }
+}
 
 std::string HeadChunks::PathOf(uint32_t number) const {
   return io::JoinPath(directory_, FileName(number));
@@ -177,6 +183,15 @@ absl::StatusOr<HeadChunks::LoadResult> HeadChunks::Load(io::FileSystem* fs,
   holding_ = scan_from > 0;
   RemoveUnheldLocked();
   return result;
+}
+
+absl::Status HeadChunks::StartEmpty(io::FileSystem* fs, const std::string& directory) {
+  NARTHEX_RETURN_IF_ERROR(fs->RemoveAll(directory));
+  NARTHEX_RETURN_IF_ERROR(fs->CreateDirectories(directory));
+  fs_ = fs;
+  directory_ = directory;
+  temporary_ = true;
+  return absl::OkStatus();
 }
 
 absl::Status HeadChunks::VisitFile(File* file, const Visit& visit, uint64_t scan_from,
@@ -283,7 +298,9 @@ ChunkPlace HeadChunks::Append(const HeadChunk& chunk) {
   out += length_size;
   std::memcpy(out, chunk.bytes.data(), chunk.bytes.size());
   out += chunk.bytes.size();
-  StoreBig(out, Crc32c({record, size - kChecksumSize}));
+  const uint32_t checksum = Crc32c({record, size - kChecksumSize});
+  StoreBig(out, chunk.damaged ? ~checksum : checksum);
+  if (chunk.damaged) counters_.chunks_damaged.fetch_add(1, std::memory_order_relaxed);
   ++file->holders;
   return uint64_t{file->number} << 32 | offset;
 }
@@ -384,11 +401,13 @@ bool HeadChunks::Hold(ChunkPlace place) {
   return true;
 }
 
-void HeadChunks::Release(ChunkPlace place) {
+void HeadChunks::Release(std::span<const ChunkPlace> places) {
   MutexLock lock(&mu_);
-  File* const file = FindLocked(FileOf(place));
-  NARTHEX_CHECK(file != nullptr && file->holders > 0);
-  if (--file->holders == 0) RemoveUnheldLocked();
+  for (const ChunkPlace place : places) {
+    File* const file = FindLocked(FileOf(place));
+    NARTHEX_CHECK(file != nullptr && file->holders > 0);
+    if (--file->holders == 0) RemoveUnheldLocked();
+  }
 }
 
 void HeadChunks::AllHeld() {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,9 @@ struct HeadChunk {
   Timestamp max_time = 0;  // Inclusive.
   chunkenc::Encoding encoding = chunkenc::Encoding::kXor;
   bool out_of_order = false;
+  // Its bytes are not what they should be. It is kept so that whoever reads it finds it damaged,
+  // and a start takes it, and all that came later, from the log.
+  bool damaged = false;
   std::string_view bytes;
 };
 
@@ -73,6 +77,7 @@ struct HeadChunksCounters {
   std::atomic<uint64_t> chunks_written{0};
   std::atomic<uint64_t> bytes_written{0};
   std::atomic<uint64_t> writes_failed{0};
+  std::atomic<uint64_t> chunks_damaged{0};  // When they came.
 };
 
 // Takes finished chunks and hands them out again. They wait in memory until a buffer is full, then
@@ -107,6 +112,11 @@ class HeadChunks {
   absl::StatusOr<LoadResult> Load(io::FileSystem* fs, const std::string& directory,
                                   const std::string& lost_directory, const Visit& visit,
                                   ChunkPlace scan_from = 0);
+  // Instead of Load(): what is in the directory goes, and it goes again with this object. For what
+  // only this process can use.
+  absl::Status StartEmpty(io::FileSystem* fs, const std::string& directory);
+  // Whether there was a Load() or StartEmpty().
+  bool on_disk() const { return fs_ != nullptr; }
 
   // Keeps a chunk, with one holder. `chunk.place` is ignored. The chunks of a series come in order.
   // Writes nothing: whoever appends calls FlushIfFull() when it holds no lock that readers want.
@@ -125,7 +135,8 @@ class HeadChunks {
   ChunkPlace end() const;
   // A holder needs the chunk no longer. Files go, oldest first, when nobody holds a chunk of them;
   // bytes that are pinned stay readable.
-  void Release(ChunkPlace place);
+  void Release(ChunkPlace place) { Release(std::span(&place, 1)); }
+  void Release(std::span<const ChunkPlace> places);
 
   // The chunk at a place that has a holder; its bytes are valid until pins->Clear(). DataLoss when
   // the file was damaged behind our back, Unavailable when it cannot be mapped.
@@ -190,7 +201,8 @@ class HeadChunks {
   // Constant after construction.
   const HeadChunksOptions options_;
 
-  // Constant after Load().
+  // Constant after Load() or StartEmpty().
+  bool temporary_ = false;
   io::FileSystem* fs_ = nullptr;
   std::string directory_;
 

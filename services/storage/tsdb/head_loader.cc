@@ -84,7 +84,9 @@ void HeadLoader::Worker::AppendNewer(Slot slot, Timestamp timestamp, const Value
   min_time_ = std::min(min_time_, timestamp);
   max_time_ = std::max(max_time_, timestamp);
   constexpr uint64_t kSamplesPerFlush = 4096;
-  if (counts_.samples % kSamplesPerFlush == 0) head_->chunk_files_.FlushIfFull();
+  if (counts_.samples % kSamplesPerFlush != 0) return;
+  head_->chunk_files_.FlushIfFull();
+  writer_->Settle();
 }
 
 void HeadLoader::Worker::Append(Slot slot, Timestamp timestamp, double value,
@@ -138,6 +140,7 @@ void HeadLoader::TruncateBefore(Timestamp min_time, ChunkPlace from) {
         oldest = std::min(oldest, series_oldest);
       }
     }
+    head_->writer_.Settle();
     head_->RetireLocked(std::move(retired));
   }
   head_->min_time_.store(oldest, std::memory_order_relaxed);
@@ -160,6 +163,7 @@ absl::Status HeadLoader::Worker::Restore(Slot slot, const SeriesImage& image) {
     max_time_ = std::max(max_time_, chunk.max_time);
   }
   NARTHEX_RETURN_IF_ERROR(writer_->SetOpenChunk(slot, image.open));
+  writer_->Settle();
   if (!image.open.bytes.empty()) {
     min_time_ = std::min(min_time_, image.open.min_time);
     max_time_ = std::max(max_time_, head_->table_.NewestTime(slot));
@@ -170,9 +174,10 @@ absl::Status HeadLoader::Worker::Restore(Slot slot, const SeriesImage& image) {
   return absl::OkStatus();
 }
 
-void ReadSeriesImage(const Head& head, Slot slot, SeriesImage* image) {
-  head.table().ReadImage(slot, &image->closed, &image->open);
+absl::Status ReadSeriesImage(const Head& head, Slot slot, SeriesImage* image) {
+  NARTHEX_RETURN_IF_ERROR(head.table().ReadImage(slot, &image->closed, &image->open));
   head.Deleted(slot, &image->deleted);
+  return absl::OkStatus();
 }
 
 }  // namespace narthex::tsdb

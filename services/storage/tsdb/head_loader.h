@@ -118,8 +118,8 @@ class HeadLoader {
 };
 
 // The samples of a series as of now, for a snapshot. Under the head's append lock it belongs to one
-// moment with everything else.
-void ReadSeriesImage(const Head& head, Slot slot, SeriesImage* image);
+// moment with everything else. An error where its open chunk cannot be read.
+absl::Status ReadSeriesImage(const Head& head, Slot slot, SeriesImage* image);
 
 }  // namespace narthex::tsdb
 

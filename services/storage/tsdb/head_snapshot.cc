@@ -177,7 +177,7 @@ absl::Status SeriesSections::Write() {
       AppendVarint(&series_, static_cast<int64_t>(reference - previous_reference_));
       previous_reference_ = reference;
       series_.append(labels[i]);
-      ReadSeriesImage(head_, some[i], &image);
+      NARTHEX_RETURN_IF_ERROR(ReadSeriesImage(head_, some[i], &image));
       AddImage(image);
       ++stats_->series;
     }

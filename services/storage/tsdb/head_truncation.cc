@@ -209,6 +209,7 @@ absl::StatusOr<size_t> Head::EvictStaleSeries(std::span<const StaleSeries> stale
 }
 
 void Head::RetireLocked(RetiredSeries retired) {
+  writer_.Settle();
   if (!retired.empty()) retired_.push_back({isolation_.Mark(), std::move(retired)});
   ReclaimLocked();
 }

@@ -20,10 +20,11 @@ SeriesTable::ReferenceTree::~ReferenceTree() {
   for (size_t i = 0; i < top.size(); ++i) delete top.Get(i);
 }
 
-SeriesTable::SeriesTable(const ChunkOptions& options, HeadChunks* files)
+SeriesTable::SeriesTable(const ChunkOptions& options, HeadChunks* files, HeadChunks* parts)
     : options_(options),
       own_files_(files == nullptr ? std::make_unique<HeadChunks>() : nullptr),
-      files_(files == nullptr ? own_files_.get() : files) {}
+      files_(files == nullptr ? own_files_.get() : files),
+      parts_(parts) {}
 
 SeriesTable::~SeriesTable() = default;
 
@@ -102,18 +103,18 @@ bool SeriesTable::TruncateBefore(Slot slot, Timestamp min_time, bool drop_open,
   }
   uint32_t newer = 0;  // 1 + the last one that stays.
   for (uint32_t at = cold.closed; at != 0;) {
-    const ClosedChunk& chunk = closed_[at - 1];
-    const uint32_t older = chunk.previous.load(std::memory_order_relaxed);
-    if (chunk.max_time() >= min_time || chunk.place < from) {
+    const ClosedChunk chunk = closed_.Get(at);
+    const uint32_t older = closed_.Previous(at);
+    if (chunk.max_time >= min_time || chunk.place < from) {
       newer = at;
     } else {
       // Readers on the way through it go on to the ones that are older.
       if (newer == 0) {
         cold.closed = older;
       } else {
-        closed_[newer - 1].previous.store(older, std::memory_order_release);
+        closed_.SetPrevious(newer, older);
       }
-      retired->closed_chunks.push_back(at - 1);
+      retired->closed_chunks.push_back(at);
       chunks_.fetch_sub(1, std::memory_order_relaxed);
     }
     at = older;
@@ -137,7 +138,10 @@ void SeriesTable::Remove(Slot slot, std::vector<uint64_t>* references, RetiredSe
 }
 
 void SeriesTable::Recycle(const RetiredSeries& retired) {
-  for (const uint32_t chunk : retired.closed_chunks) FreeClosedChunk(chunk);
+  for (const uint32_t chunk : retired.closed_chunks) {
+    files_->Release(closed_.Get(chunk).place);
+    closed_.Free(chunk);
+  }
   for (const Slot slot : retired.slots) {
     // The lock stays as it is: nobody holds it, and it cannot be copied.
     SeriesHot& hot = hot_[slot];
@@ -147,20 +151,6 @@ void SeriesTable::Recycle(const RetiredSeries& retired) {
   }
   // Low slots first, so that the tables stay dense.
   free_slots_.insert(free_slots_.end(), retired.slots.rbegin(), retired.slots.rend());
-}
-
-uint32_t SeriesTable::NewClosedChunk() {
-  MutexLock lock(&chunks_mu_);
-  if (free_closed_.empty()) return static_cast<uint32_t>(closed_.Extend());
-  const uint32_t chunk = free_closed_.back();
-  free_closed_.pop_back();
-  return chunk;
-}
-
-void SeriesTable::FreeClosedChunk(uint32_t chunk) {
-  files_->Release(closed_[chunk].place);
-  MutexLock lock(&chunks_mu_);
-  free_closed_.push_back(chunk);
 }
 
 uint32_t SeriesTable::NewWideChunk(std::unique_ptr<WideChunk> chunk) {

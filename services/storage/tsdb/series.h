@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "lib/model/timestamp.h"
 #include "lib/storage/select_frame.h"
 #include "services/storage/tsdb/arena.h"
+#include "services/storage/tsdb/closed_chunks.h"
 #include "services/storage/tsdb/head_chunks.h"
 #include "services/storage/tsdb/segmented_array.h"
 #include "services/storage/tsdb/series_wide_chunk.h"
@@ -33,17 +35,6 @@ using PairId = uint32_t;  // Of a label pair; see SeriesIndex.
 
 // A batch of samples that became visible at once, numbered from 1 in order.
 using BatchNumber = uint64_t;
-
-// A finished chunk: where its bytes are, and its times, so that a reader need not look at it.
-struct ClosedChunk {
-  ChunkPlace place = 0;
-  Timestamp min_time = 0;
-  uint32_t duration = 0;              // From min_time to the newest sample.
-  std::atomic<uint32_t> previous{0};  // 1 + the next older one of the series; 0 is none.
-
-  Timestamp max_time() const { return min_time + static_cast<Timestamp>(duration); }
-};
-static_assert(sizeof(ClosedChunk) == 24);
 
 // Held for nanoseconds: one append, or the copy of one open chunk.
 class SpinLock {
@@ -80,7 +71,7 @@ struct alignas(64) SeriesHot {
   // the newest sample (of a histogram the sum) and the count are kept here.
   chunkenc::XorState state;
   // The blocks of the open chunk (the count at its start is filled in when it is read), or, of a
-  // wide one, its number.
+  // wide one, its number. What precedes them is in a file; see OpenChunkParts.
   uint32_t first_block = 0;
   uint32_t last_block = 0;
   Timestamp cut_at = 0;  // A sample from here on starts a new chunk.
@@ -89,7 +80,8 @@ struct alignas(64) SeriesHot {
   uint32_t pending = 0;  // 1 + index among the accepted samples of the batch that is being checked.
   uint16_t open_size = 0;
   bool has_history : 1 = false;
-  bool wide : 1 = false;  // The open chunk is a WideChunk.
+  bool wide : 1 = false;       // The open chunk is a WideChunk.
+  uint8_t parts_away : 6 = 0;  // How often the blocks of the open chunk went to a file.
   SpinLock lock;
 
   bool empty() const { return state.count == 0; }
@@ -104,8 +96,8 @@ struct SeriesCold {
   Timestamp open_min_time = 0;
   PieceArena::Piece labels = 0;  // Numbers of its pairs in order of label name; see SeriesIndex.
   uint32_t hash = 0;             // Of the labels.
-  uint32_t closed = 0;           // 1 + the newest closed chunk; 0 is none.
-  uint32_t history = 0;          // 1 + first node of batches before the newest one; 0 is none.
+  uint32_t closed = ClosedChunks::kNone;  // The newest of them.
+  uint32_t history = 0;  // 1 + first node of batches before the newest one; 0 is none.
 };
 static_assert(sizeof(SeriesCold) == 32);
 
@@ -120,6 +112,20 @@ struct ChunkOptions {
 // The longest that an open chunk can get: 1,005 bytes and one more sample, rounded up.
 inline constexpr size_t kOpenBytesMax = 1056;
 
+// What an open chunk has beyond a few blocks goes to a file, so that memory has only its end. Its
+// blocks then hold kBytes; they go as they are, and the block that follows begins with the place
+// where they went: so each part leads to the one before it. Byte `at` of the chunk lies in its
+// blocks at `at - kStep * parts`.
+struct OpenChunkParts {
+  static constexpr size_t kBlocks = 4;
+  static constexpr size_t kBytes = kBlocks * ChunkBlock::kBytes;
+  static constexpr size_t kStep = kBytes - sizeof(ChunkPlace);
+};
+inline constexpr size_t kOpenPartsMax = kOpenBytesMax / OpenChunkParts::kStep;
+static_assert(kOpenPartsMax < 1 << 6);
+// What a block takes at once that begins with a place, and the byte before it.
+inline constexpr size_t kOpenStoreMax = ChunkBlock::kBytes - sizeof(ChunkPlace) + 1;
+
 // The samples of one series as a reader may see them, in time order. Reused from series to series.
 struct SeriesChunks {
   std::vector<storage::SelectChunk> chunks;
@@ -128,6 +134,7 @@ struct SeriesChunks {
   uint8_t open_bytes[kOpenBytesMax];
   std::string wide_bytes;
   ChunkPins pins;
+  ChunkPins part_pins;
 };
 
 // An open chunk, to go on with in another process.
@@ -160,8 +167,10 @@ class SeriesWriter;
 // everything const may run beside it, on slots that were published by the index or by SetReference.
 class SeriesTable {
  public:
-  // Closed chunks go to `files`, which must outlive the table; null: they stay in memory.
-  explicit SeriesTable(const ChunkOptions& options, HeadChunks* files = nullptr);
+  // Closed chunks go to `files`, and what open ones have beyond a little to `parts`; both must
+  // outlive the table. Null: they stay in memory, as they do before `parts` is on the disk.
+  explicit SeriesTable(const ChunkOptions& options, HeadChunks* files = nullptr,
+                       HeadChunks* parts = nullptr);
   ~SeriesTable();
   SeriesTable(const SeriesTable&) = delete;
   SeriesTable& operator=(const SeriesTable&) = delete;
@@ -209,13 +218,10 @@ class SeriesTable {
     *is_float = wide->kind() == WideChunk::Kind::kFloatHistograms;
     return true;
   }
-  // What a snapshot keeps of the samples; from any thread that keeps the slot in place.
-  struct ClosedImage {
-    ChunkPlace place = 0;
-    Timestamp min_time = 0;
-    Timestamp max_time = 0;
-  };
-  void ReadImage(Slot slot, std::vector<ClosedImage>* closed, OpenChunkImage* open) const;
+  // What a snapshot keeps of the samples; from any thread that keeps the slot in place. An error
+  // where the open chunk cannot be read, or one that ended could not be: the log has it.
+  using ClosedImage = ClosedChunk;
+  absl::Status ReadImage(Slot slot, std::vector<ClosedImage>* closed, OpenChunkImage* open) const;
 
   // The chunks that overlap min_time…max_time (inclusive), with the samples of batches up to
   // `visible`. False when there is none and none is damaged.
@@ -271,7 +277,15 @@ class SeriesTable {
   };
 
   void ClearReference(uint64_t reference, RetiredSeries* retired);
-  void CopyOpenChunk(const SeriesHot& hot, uint8_t* out) const;
+  // Copies the blocks of the open chunk to where they belong in `out`.
+  void CopyOpenBlocks(const SeriesHot& hot, uint8_t* out) const;
+  // Then completes it with what is in files, `parts` of them, and its count; needs no lock. *places
+  // (as many) is where that is. An error where it cannot be read, or is there no longer because the
+  // chunk was closed meanwhile.
+  absl::Status CompleteOpenChunk(size_t parts, uint16_t count, uint8_t* out, ChunkPins* pins,
+                                 ChunkPlace* places) const;
+  absl::Status TryReadImage(Slot slot, std::vector<ClosedImage>* closed,
+                            OpenChunkImage* open) const;
   // Samples of the series in batches after `visible`.
   uint64_t Hidden(const SeriesHot& hot, const SeriesCold& cold, BatchNumber visible) const;
   // Calls take(chunk, where it is, samples hidden of it) for the closed chunks from `newest` back
@@ -279,8 +293,6 @@ class SeriesTable {
   template <typename Take>
   void WalkClosed(uint32_t newest, Timestamp min_time, Timestamp max_time, uint64_t hidden,
                   SeriesChunks* scratch, const Take& take) const;
-  uint32_t NewClosedChunk();
-  void FreeClosedChunk(uint32_t chunk);
   WideChunk* WideOf(const SeriesHot& hot) const {
     return hot.wide ? wide_[hot.first_block].get() : nullptr;
   }
@@ -292,6 +304,7 @@ class SeriesTable {
   const ChunkOptions options_;
   const std::unique_ptr<HeadChunks> own_files_;  // Null when they are somebody else's.
   HeadChunks* const files_;
+  HeadChunks* const parts_;  // Null when open chunks stay in memory.
 
   std::atomic<bool> xor2_floats_{false};
   SegmentedArray<SeriesHot> hot_;
@@ -317,11 +330,10 @@ class SeriesTable {
   SegmentedArray<HistoryNode> history_;  // Nodes are guarded by the lock of their series.
   std::vector<uint32_t> free_history_;   // Only touched by the writer that has batches.
 
+  ClosedChunks closed_;  // Published by their series.
   // Elements are published by their series.
-  SegmentedArray<ClosedChunk> closed_;
   SegmentedArray<std::unique_ptr<WideChunk>, 8> wide_;
   mutable Mutex chunks_mu_;  // A leaf.
-  std::vector<uint32_t> free_closed_ ABSL_GUARDED_BY(chunks_mu_);
   std::vector<uint32_t> free_wide_ ABSL_GUARDED_BY(chunks_mu_);
   std::atomic<size_t> wide_bytes_{0};  // About.
 };
@@ -333,6 +345,11 @@ class SeriesTable {
 class SeriesWriter {
  public:
   explicit SeriesWriter(SeriesTable* table) : table_(table), blocks_(&table->blocks_) {}
+  ~SeriesWriter() { Settle(); }
+
+  // Writes what waits for it, and lets go what is not needed any more. For after a batch, where no
+  // lock is held that readers want.
+  void Settle();
 
   // For what is about to be appended.
   void PrefetchTail(Slot slot) const {
@@ -365,6 +382,11 @@ class SeriesWriter {
   void OpenChunk(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp);
   // Hands the open chunk to the files, if there is one. A wide one stays, to go on with.
   void CloseChunk(SeriesHot* hot, SeriesCold* cold);
+  // Copies the whole of the open chunk, which is not wide, to `out`, which has room for
+  // kOpenBytesMax, and lets its memory and its parts go.
+  absl::Status TakeOpen(SeriesHot* hot, uint8_t* out);
+  // Sends the blocks, which are full and as many as stay at most, to a file and begins anew.
+  void SendAway(SeriesHot* hot, const SeriesCold& cold);
   // The open chunk is gone, its memory is free.
   void DropOpenChunk(SeriesHot* hot, SeriesCold* cold);
   // Whether the open chunk of floats must end before a sample at `timestamp`.
@@ -377,11 +399,14 @@ class SeriesWriter {
                        BatchNumber seen_by_all, Timestamp start);
   // The wide chunk of that kind to go on with, made when the series has another open chunk.
   WideChunk* Widen(SeriesHot* hot, SeriesCold* cold, WideChunk::Kind kind);
-  // Writes at the end of the open chunk; `at` is where, in it.
-  void Store(SeriesHot* hot, size_t at, const uint8_t* bytes, size_t count);
+  // Writes at the end of the open chunk; `at` is where in it: at its start when it is empty, else
+  // at its last byte, which is written anew. At most kOpenStoreMax bytes.
+  void Store(SeriesHot* hot, const SeriesCold& cold, size_t at, const uint8_t* bytes, size_t count);
 
   SeriesTable* const table_;
   ChunkBlocks::Cache blocks_;
+  ChunkPins part_pins_;
+  std::vector<ChunkPlace> parts_gone_;  // To be released.
 };
 
 }  // namespace narthex::tsdb

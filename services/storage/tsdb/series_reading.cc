@@ -4,18 +4,42 @@
 #include <cstring>
 
 #include "lib/base/coding.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/strings.h"
 #include "services/storage/tsdb/series.h"
 
 namespace narthex::tsdb {
+namespace {
 
-void SeriesTable::CopyOpenChunk(const SeriesHot& hot, uint8_t* out) const {
+// How often an open chunk is read whose parts are gone: it was closed while it was read, and there
+// is time for one or two samples meanwhile, not for chunks.
+constexpr int kTries = 3;
+
+}  // namespace
+
+void SeriesTable::CopyOpenBlocks(const SeriesHot& hot, uint8_t* out) const {
   uint32_t block = hot.first_block;
-  for (size_t at = 0; at < hot.open_size; at += ChunkBlock::kBytes) {
+  for (size_t at = hot.parts_away * OpenChunkParts::kStep; at < hot.open_size;
+       at += ChunkBlock::kBytes) {
     const ChunkBlock& from = blocks_[block];
     std::memcpy(out + at, from.bytes, std::min(ChunkBlock::kBytes, hot.open_size - at));
     block = from.next;
   }
-  StoreBig(out, hot.state.count);
+}
+
+absl::Status SeriesTable::CompleteOpenChunk(size_t parts, uint16_t count, uint8_t* out,
+                                            ChunkPins* pins, ChunkPlace* places) const {
+  for (size_t part = parts; part-- > 0;) {
+    // What follows begins with the place of this one, which ends with what belongs there.
+    std::memcpy(&places[part], out + (part + 1) * OpenChunkParts::kStep, sizeof(ChunkPlace));
+    NARTHEX_ASSIGN_OR_RETURN(const HeadChunk read, parts_->Read(places[part], pins));
+    if (read.bytes.size() != OpenChunkParts::kBytes) {
+      return DataLoss("a part of an open chunk has ", read.bytes.size(), " bytes");
+    }
+    std::memcpy(out + part * OpenChunkParts::kStep, read.bytes.data(), read.bytes.size());
+  }
+  StoreBig(out, count);
+  return absl::OkStatus();
 }
 
 chunkenc::Encoding SeriesTable::OpenEncoding(const SeriesHot& hot) const {
@@ -40,9 +64,9 @@ void SeriesTable::WalkClosed(uint32_t newest, Timestamp min_time, Timestamp max_
                              uint64_t hidden, SeriesChunks* scratch, const Take& take) const {
   uint32_t next;
   for (uint32_t at = newest; at != 0; at = next) {
-    const ClosedChunk& closed = closed_[at - 1];
-    next = closed.previous.load(std::memory_order_acquire);
-    if (closed.max_time() < min_time) return;
+    const ClosedChunk closed = closed_.Get(at);
+    next = closed_.Previous(at);
+    if (closed.max_time < min_time) return;
     const bool overlaps = closed.min_time <= max_time;
     uint64_t hidden_here = 0;
     if (hidden > 0) {
@@ -64,34 +88,51 @@ bool SeriesTable::ReadChunks(Slot slot, Timestamp min_time, Timestamp max_time, 
   out->damage = absl::OkStatus();
   constexpr size_t kPinsMax = 64;
   if (out->pins.size() > kPinsMax) out->pins.Clear();
+  if (out->part_pins.size() > kPinsMax) out->part_pins.Clear();
   SeriesHot& hot = hot_[slot];
   const SeriesCold& cold = cold_[slot];
   uint32_t closed;
   uint64_t hidden;
-  {
-    const SpinLockHolder lock(&hot.lock);
-    closed = cold.closed;
-    hidden = hot.empty() ? 0 : Hidden(hot, cold, visible);
-    if (hidden >= hot.state.count) {
-      hidden -= hot.state.count;
-    } else {
-      if (hot.state.timestamp >= min_time && cold.open_min_time <= max_time) {
-        storage::SelectChunk open;
-        open.encoding = OpenEncoding(hot);
-        open.min_time = cold.open_min_time;
-        open.max_time = hot.state.timestamp;
-        open.visible_samples = static_cast<uint32_t>(hot.state.count - hidden);
-        if (const WideChunk* const wide = WideOf(hot)) {
-          out->wide_bytes.assign(wide->bytes());
-          open.bytes = out->wide_bytes;
-        } else {
-          CopyOpenChunk(hot, out->open_bytes);
-          open.bytes = {reinterpret_cast<const char*>(out->open_bytes), hot.open_size};
+  for (int tries = 1;; ++tries) {
+    size_t parts = 0;
+    uint16_t count = 0;
+    {
+      const SpinLockHolder lock(&hot.lock);
+      closed = cold.closed;
+      hidden = hot.empty() ? 0 : Hidden(hot, cold, visible);
+      if (hidden >= hot.state.count) {
+        hidden -= hot.state.count;
+      } else {
+        if (hot.state.timestamp >= min_time && cold.open_min_time <= max_time) {
+          storage::SelectChunk open;
+          open.encoding = OpenEncoding(hot);
+          open.min_time = cold.open_min_time;
+          open.max_time = hot.state.timestamp;
+          open.visible_samples = static_cast<uint32_t>(hot.state.count - hidden);
+          if (const WideChunk* const wide = WideOf(hot)) {
+            out->wide_bytes.assign(wide->bytes());
+            open.bytes = out->wide_bytes;
+          } else {
+            CopyOpenBlocks(hot, out->open_bytes);
+            parts = hot.parts_away;
+            count = hot.state.count;
+            open.bytes = {reinterpret_cast<const char*>(out->open_bytes), hot.open_size};
+          }
+          out->chunks.push_back(open);
         }
-        out->chunks.push_back(open);
+        hidden = 0;
       }
-      hidden = 0;
     }
+    if (count == 0) break;  // It is not wanted, or complete.
+    ChunkPlace places[kOpenPartsMax];
+    const absl::Status status =
+        CompleteOpenChunk(parts, count, out->open_bytes, &out->part_pins, places);
+    if (status.ok()) break;
+    // It may have been closed meanwhile, which takes its parts away.
+    out->chunks.clear();
+    if (tries < kTries) continue;
+    out->damage = status;
+    break;
   }
   WalkClosed(closed, min_time, max_time, hidden, out,
              [&](const ClosedChunk& chunk, uint64_t hidden_here) {
@@ -101,7 +142,7 @@ bool SeriesTable::ReadChunks(Slot slot, Timestamp min_time, Timestamp max_time, 
                  return true;
                }
                const uint64_t count = chunkenc::ChunkSampleCount(read->encoding, read->bytes);
-               out->chunks.push_back({read->encoding, chunk.min_time, chunk.max_time(),
+               out->chunks.push_back({read->encoding, chunk.min_time, chunk.max_time,
                                       static_cast<uint32_t>(count - hidden_here), read->bytes});
                return true;
              });
@@ -165,21 +206,36 @@ bool SeriesTable::TimeRange(Slot slot, Timestamp* min_time, Timestamp* max_time)
     *max_time = found ? hot.state.timestamp : kMinTimestamp;
     closed = cold.closed;
   }
-  if (closed != 0 && !found) *max_time = closed_[closed - 1].max_time();
-  for (; closed != 0; closed = closed_[closed - 1].previous.load(std::memory_order_acquire)) {
-    *min_time = closed_[closed - 1].min_time;
+  if (closed != 0 && !found) *max_time = closed_.Get(closed).max_time;
+  for (; closed != 0; closed = closed_.Previous(closed)) {
+    *min_time = closed_.Get(closed).min_time;
     found = true;
   }
   return found;
 }
 
-void SeriesTable::ReadImage(Slot slot, std::vector<ClosedImage>* closed,
-                            OpenChunkImage* open) const {
+absl::Status SeriesTable::ReadImage(Slot slot, std::vector<ClosedImage>* closed,
+                                    OpenChunkImage* open) const {
+  if (files_->counters().chunks_damaged.load(std::memory_order_relaxed) > 0) {
+    return DataLoss("a chunk could not be read back when it ended; the log has its samples");
+  }
+  for (int tries = 1;; ++tries) {
+    const absl::Status status = TryReadImage(slot, closed, open);
+    if (status.ok() || tries == kTries) return status;
+  }
+}
+
+absl::Status SeriesTable::TryReadImage(Slot slot, std::vector<ClosedImage>* closed,
+                                       OpenChunkImage* open) const {
   closed->clear();
   *open = OpenChunkImage();
   SeriesHot& hot = hot_[slot];
   const SeriesCold& cold = cold_[slot];
   uint32_t at;
+  uint8_t bytes[kOpenBytesMax];
+  size_t size = 0;
+  size_t parts = 0;
+  uint16_t count = 0;
   {
     const SpinLockHolder lock(&hot.lock);
     at = cold.closed;
@@ -190,25 +246,30 @@ void SeriesTable::ReadImage(Slot slot, std::vector<ClosedImage>* closed,
       if (const WideChunk* const wide = WideOf(hot)) {
         open->bytes = wide->bytes();
       } else {
-        uint8_t bytes[kOpenBytesMax];
-        CopyOpenChunk(hot, bytes);
-        open->bytes.assign(reinterpret_cast<const char*>(bytes), hot.open_size);
+        CopyOpenBlocks(hot, bytes);
+        size = hot.open_size;
+        parts = hot.parts_away;
+        count = hot.state.count;
         open->state = hot.state;
       }
     }
   }
-  for (; at != 0; at = closed_[at - 1].previous.load(std::memory_order_acquire)) {
-    const ClosedChunk& chunk = closed_[at - 1];
-    closed->push_back({chunk.place, chunk.min_time, chunk.max_time()});
+  if (size > 0) {
+    ChunkPins pins;
+    ChunkPlace places[kOpenPartsMax];
+    NARTHEX_RETURN_IF_ERROR(CompleteOpenChunk(parts, count, bytes, &pins, places));
+    open->bytes.assign(reinterpret_cast<const char*>(bytes), size);
   }
+  for (; at != 0; at = closed_.Previous(at)) closed->push_back(closed_.Get(at));
   std::reverse(closed->begin(), closed->end());
+  return absl::OkStatus();
 }
 
 Timestamp SeriesTable::NewestTime(Slot slot) const {
   const SeriesHot& hot = hot_[slot];
   if (!hot.empty()) return hot.state.timestamp;
   const uint32_t closed = cold_[slot].closed;
-  return closed == 0 ? kMinTimestamp : closed_[closed - 1].max_time();
+  return closed == 0 ? kMinTimestamp : closed_.Get(closed).max_time;
 }
 
 bool SeriesTable::IsNewest(Slot slot, double value) const {
@@ -236,8 +297,8 @@ SeriesTable::Memory SeriesTable::memory() const {
   memory.records = records_bytes_.load(std::memory_order_relaxed);
   memory.references = reference_nodes_bytes_.load(std::memory_order_relaxed);
   memory.open_chunks = blocks_.memory_bytes() + wide_bytes_.load(std::memory_order_relaxed);
+  if (parts_ != nullptr) memory.open_chunks += parts_->memory_bytes();
   memory.closed_chunks = files_->memory_bytes();
-  MutexLock lock(&chunks_mu_);
   memory.closed_chunks += closed_.memory_bytes();
   return memory;
 }

@@ -99,6 +99,7 @@ void SeriesWriter::OpenChunk(SeriesHot* hot, SeriesCold* cold, Timestamp timesta
 void SeriesWriter::CloseChunk(SeriesHot* hot, SeriesCold* cold) {
   if (hot->empty()) return;
   uint8_t bytes[kOpenBytesMax];
+  absl::Status taken;
   HeadChunk chunk;
   chunk.reference = cold->reference;
   chunk.min_time = cold->open_min_time;
@@ -107,21 +108,17 @@ void SeriesWriter::CloseChunk(SeriesHot* hot, SeriesCold* cold) {
   if (const WideChunk* const wide = table_->WideOf(*hot)) {
     chunk.bytes = wide->bytes();
   } else {
-    table_->CopyOpenChunk(*hot, bytes);
+    taken = TakeOpen(hot, bytes);
     chunk.bytes = {reinterpret_cast<const char*>(bytes), hot->open_size};
   }
-  const uint32_t number = table_->NewClosedChunk();
-  ClosedChunk& closed = table_->closed_[number];
-  closed.place = table_->files_->Append(chunk);
-  closed.min_time = chunk.min_time;
-  closed.duration = static_cast<uint32_t>(chunk.max_time - chunk.min_time);
-  closed.previous.store(cold->closed, std::memory_order_relaxed);
-  cold->closed = number + 1;
-  if (WideChunk* const wide = table_->WideOf(*hot)) {
-    wide->End();
-  } else {
-    blocks_.Free(hot->first_block, hot->last_block);
+  // Until a start reads it from the log, readers are told.
+  if (!taken.ok()) {
+    chunk.damaged = true;
+    std::memset(bytes, 0, chunk.bytes.size());
   }
+  const ChunkPlace place = table_->files_->Append(chunk);
+  cold->closed = table_->closed_.Add({place, chunk.min_time, chunk.max_time}, cold->closed);
+  if (WideChunk* const wide = table_->WideOf(*hot)) wide->End();
   hot->state.count = 0;
 }
 
@@ -130,7 +127,9 @@ void SeriesWriter::DropOpenChunk(SeriesHot* hot, SeriesCold* cold) {
   hot->has_history = false;
   if (!hot->empty()) {
     table_->chunks_.fetch_sub(1, std::memory_order_relaxed);
-    if (!hot->wide) blocks_.Free(hot->first_block, hot->last_block);
+    uint8_t bytes[kOpenBytesMax];
+    // Parts that cannot be read stay in their file.
+    if (!hot->wide) TakeOpen(hot, bytes).IgnoreError();
   }
   if (hot->wide) {
     table_->wide_bytes_.fetch_sub(kWideBytes, std::memory_order_relaxed);
@@ -158,17 +157,70 @@ WideChunk* SeriesWriter::Widen(SeriesHot* hot, SeriesCold* cold, WideChunk::Kind
   return table_->WideOf(*hot);
 }
 
-void SeriesWriter::Store(SeriesHot* hot, size_t at, const uint8_t* bytes, size_t count) {
-  const size_t offset = at % ChunkBlock::kBytes;
+void SeriesWriter::Settle() {
+  HeadChunks* const parts = table_->parts_;
+  if (parts == nullptr) return;
+  part_pins_.Clear();
+  if (!parts_gone_.empty()) {
+    parts->Release(parts_gone_);
+    parts_gone_.clear();
+  }
+  parts->FlushIfFull();
+}
+
+absl::Status SeriesWriter::TakeOpen(SeriesHot* hot, uint8_t* out) {
+  const size_t parts = hot->parts_away;
+  table_->CopyOpenBlocks(*hot, out);
+  blocks_.Free(hot->first_block, hot->last_block);
+  hot->parts_away = 0;
+  ChunkPlace places[kOpenPartsMax];
+  NARTHEX_RETURN_IF_ERROR(
+      table_->CompleteOpenChunk(parts, hot->state.count, out, &part_pins_, places));
+  parts_gone_.insert(parts_gone_.end(), places, places + parts);
+  constexpr size_t kPinsMax = 16;
+  if (part_pins_.size() > kPinsMax) part_pins_.Clear();
+  return absl::OkStatus();
+}
+
+void SeriesWriter::SendAway(SeriesHot* hot, const SeriesCold& cold) {
+  uint8_t bytes[OpenChunkParts::kBytes];
+  uint32_t block = hot->first_block;
+  for (size_t i = 0; i < OpenChunkParts::kBlocks; ++i) {
+    const ChunkBlock& from = table_->blocks_[block];
+    std::memcpy(bytes + i * ChunkBlock::kBytes, from.bytes, ChunkBlock::kBytes);
+    block = from.next;
+  }
+  HeadChunk part;
+  part.reference = cold.reference;
+  part.min_time = cold.open_min_time;
+  part.max_time = hot->state.timestamp;
+  part.bytes = {reinterpret_cast<const char*>(bytes), sizeof bytes};
+  const ChunkPlace place = table_->parts_->Append(part);
+  blocks_.Free(hot->first_block, hot->last_block);
+  hot->first_block = hot->last_block = blocks_.Allocate();
+  std::memcpy(table_->blocks_[hot->first_block].bytes, &place, sizeof place);
+  ++hot->parts_away;
+}
+
+void SeriesWriter::Store(SeriesHot* hot, const SeriesCold& cold, size_t at, const uint8_t* bytes,
+                         size_t count) {
+  NARTHEX_DCHECK(count <= kOpenStoreMax);
+  hot->open_size = static_cast<uint16_t>(at + count);
+  const size_t offset = (at - hot->parts_away * OpenChunkParts::kStep) % ChunkBlock::kBytes;
   const size_t here = std::min(count, ChunkBlock::kBytes - offset);
   std::memcpy(table_->blocks_[hot->last_block].bytes + offset, bytes, here);
-  if (here < count) {
-    const uint32_t next = blocks_.Allocate();
-    table_->blocks_[hot->last_block].next = next;
-    hot->last_block = next;
-    std::memcpy(table_->blocks_[next].bytes, bytes + here, count - here);
+  if (here == count) return;
+  if (at + here - hot->parts_away * OpenChunkParts::kStep == OpenChunkParts::kBytes &&
+      hot->parts_away < kOpenPartsMax && table_->parts_ != nullptr && table_->parts_->on_disk()) {
+    SendAway(hot, cold);
+    std::memcpy(table_->blocks_[hot->last_block].bytes + sizeof(ChunkPlace), bytes + here,
+                count - here);
+    return;
   }
-  hot->open_size = static_cast<uint16_t>(at + count);
+  const uint32_t next = blocks_.Allocate();
+  table_->blocks_[hot->last_block].next = next;
+  hot->last_block = next;
+  std::memcpy(table_->blocks_[next].bytes, bytes + here, count - here);
 }
 
 bool SeriesWriter::FloatsMustEnd(SeriesHot* hot, const SeriesCold& cold, Timestamp timestamp,
@@ -192,14 +244,15 @@ void SeriesWriter::AppendXor(SeriesHot* hot, SeriesCold* cold, Timestamp timesta
     OpenChunk(hot, cold, timestamp);
     size_t size = 0;
     chunkenc::XorAppend(&hot->state, scratch, &size, timestamp, value);
-    Store(hot, 0, scratch, size);
+    Store(hot, *cold, 0, scratch, size);
     return;
   }
   const size_t last = hot->open_size - size_t{1};
-  scratch[kCountBytes] = table_->blocks_[hot->last_block].bytes[last % ChunkBlock::kBytes];
+  const size_t in_blocks = last - hot->parts_away * OpenChunkParts::kStep;
+  scratch[kCountBytes] = table_->blocks_[hot->last_block].bytes[in_blocks % ChunkBlock::kBytes];
   size_t size = kCountBytes + 1;
   chunkenc::XorAppend(&hot->state, scratch, &size, timestamp, value);
-  Store(hot, last, scratch + kCountBytes, size - kCountBytes);
+  Store(hot, *cold, last, scratch + kCountBytes, size - kCountBytes);
 }
 
 void SeriesWriter::AppendXor2(SeriesHot* hot, SeriesCold* cold, Timestamp timestamp, double value,
@@ -291,17 +344,8 @@ bool SeriesWriter::AddClosed(Slot slot, ChunkPlace place, Timestamp min_time, Ti
   SeriesHot& hot = table_->hot_[slot];
   SeriesCold& cold = table_->cold_[slot];
   const SpinLockHolder lock(&hot.lock);
-  if (!hot.empty() || min_time <= table_->NewestTime(slot) || max_time < min_time ||
-      max_time - min_time > std::numeric_limits<uint32_t>::max()) {
-    return false;
-  }
-  const uint32_t number = table_->NewClosedChunk();
-  ClosedChunk& closed = table_->closed_[number];
-  closed.place = place;
-  closed.min_time = min_time;
-  closed.duration = static_cast<uint32_t>(max_time - min_time);
-  closed.previous.store(cold.closed, std::memory_order_relaxed);
-  cold.closed = number + 1;
+  if (!hot.empty() || min_time <= table_->NewestTime(slot) || max_time < min_time) return false;
+  cold.closed = table_->closed_.Add({place, min_time, max_time}, cold.closed);
   table_->chunks_.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
@@ -334,16 +378,11 @@ absl::Status SeriesWriter::SetOpenChunk(Slot slot, const OpenChunkImage& image) 
     OpenChunk(&hot, &cold, image.min_time);
     hot.state = state;
     const uint8_t* const bytes = reinterpret_cast<const uint8_t*>(image.bytes.data());
-    for (size_t at = 0; at < image.bytes.size(); at += ChunkBlock::kBytes) {
-      if (at > 0) {
-        const uint32_t next = blocks_.Allocate();
-        table_->blocks_[hot.last_block].next = next;
-        hot.last_block = next;
-      }
-      std::memcpy(table_->blocks_[hot.last_block].bytes, bytes + at,
-                  std::min(ChunkBlock::kBytes, image.bytes.size() - at));
+    Store(&hot, cold, 0, bytes, std::min(kOpenStoreMax, image.bytes.size()));
+    while (hot.open_size < image.bytes.size()) {
+      const size_t last = hot.open_size - size_t{1};
+      Store(&hot, cold, last, bytes + last, std::min(kOpenStoreMax, image.bytes.size() - last));
     }
-    hot.open_size = static_cast<uint16_t>(image.bytes.size());
   } else {
     WideChunk::Kind kind = WideChunk::Kind::kXor2Floats;
     if (image.encoding != chunkenc::Encoding::kXor2) {

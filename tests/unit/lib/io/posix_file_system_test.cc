@@ -31,6 +31,29 @@ TEST_CASE("What is appended is there at once, and truncation goes on at the cut"
   CHECK((*fs->Map(dir.File("a")))->bytes() == "hello!?");
 }
 
+TEST_CASE("Pages of mapped files leave memory and come back as they were") {
+  TempDir dir;
+  FileSystem* fs = PosixFileSystem();
+  const std::string content(size_t{8} << 20, 'x');
+  auto file = *fs->Create(dir.File("m"));
+  CHECK(file->Append(content).ok());
+  CHECK(file->Close().ok());
+  const auto resident_file_pages = [fs] {
+    // Size, resident and shared, in pages; the shared ones are those of files.
+    const std::string text = *fs->ReadFile("/proc/self/statm");
+    const size_t second = text.find(' ', text.find(' ') + 1) + 1;
+    uint64_t pages = 0;
+    CHECK(ParseUint64(text.substr(second, text.find(' ', second) - second), &pages));
+    return pages;
+  };
+  const auto mapped = *fs->Map(dir.File("m"));
+  CHECK(mapped->bytes() == content);
+  const uint64_t before = resident_file_pages();
+  fs->ReleaseMappedPages();
+  CHECK(resident_file_pages() + 1500 < before);
+  CHECK(mapped->bytes() == content);
+}
+
 TEST_CASE("An empty file maps to nothing") {
   TempDir dir;
   CHECK((*PosixFileSystem()->Create(dir.File("e")))->Close().ok());

@@ -204,7 +204,7 @@ TEST_CASE("However many workers there are, the head is the same") {
     SeriesImage image;
     const std::vector<Slot> slots = head.index().Select({});
     for (const Slot slot : slots) {
-      ReadSeriesImage(head, slot, &image);
+      REQUIRE(ReadSeriesImage(head, slot, &image).ok());
       all += StrCat(head.index().LabelsOf(slot).ToString(), " ", image.closed.size(), " ",
                     image.open.bytes, "\n");
     }
