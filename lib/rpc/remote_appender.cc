@@ -10,6 +10,7 @@
 #include "lib/base/mutex.h"
 #include "lib/base/strings.h"
 #include "lib/rpc/append_client.h"
+#include "lib/storage/histogram_appender.h"
 #include "lib/storage/numbered_batch.h"
 #include "lib/storage/series_table.h"
 
@@ -273,7 +274,8 @@ class RemoteAppenderFactory::Queue {
 };
 
 // Collects a transaction; numbers are looked up as samples come, so Commit() only moves columns.
-class RemoteAppenderFactory::Transaction final : public storage::Appender {
+class RemoteAppenderFactory::Transaction final : public storage::Appender,
+                                                 public storage::HistogramAppender {
  public:
   explicit Transaction(Queue* queue) : queue_(queue) {}
 
@@ -286,6 +288,14 @@ class RemoteAppenderFactory::Transaction final : public storage::Appender {
       batch_.AddAt(number, timestamp, value);
     }
     return storage::Refusal::kNone;
+  }
+
+  storage::Refusal AppendHistogram(const Labels& labels, Timestamp timestamp,
+                                   const FloatHistogram& histogram) override {
+    // The sum is where a receiver looks for staleness.
+    const storage::Refusal refusal = Append(labels, timestamp, histogram.sum);
+    if (refusal == storage::Refusal::kNone) batch_.SetHistogram(histogram);
+    return refusal;
   }
 
   absl::Status Commit() override {

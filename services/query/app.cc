@@ -41,6 +41,8 @@ promql::EngineOptions MakeEngineOptions(const Options& options, promql::ActiveQu
       engine.delayed_name_removal = true;
     } else if (feature == "promql-per-step-stats") {
       engine.per_step_stats = true;
+    } else if (feature == "use-start-timestamps") {
+      engine.use_start_timestamps = true;
     } else if (feature == "type-and-unit-labels") {
       engine.type_and_unit_labels = true;
     } else if (feature != kSearchFeature) {

@@ -68,9 +68,9 @@ http::ServerResponse FederateHandler::Handle(const http::ServerRequest& request)
       if (const absl::Status status = set->ReadSamples(&samples); !status.ok()) {
         return Failure(status);
       }
-      // The text format has no native histograms.
-      samples.DropHistograms();
       if (samples.empty() || IsStale(samples.values().back())) continue;
+      // The text format has no native histograms: a series that has become one is not there.
+      if (samples.kind(samples.size() - 1) != SampleKind::kFloat) continue;
       // The name's bytes live in the label set of the key itself.
       const Labels labels = set->labels();
       newest[{labels.metric_name(), labels}] = {samples.timestamps().back(),

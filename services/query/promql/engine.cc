@@ -218,7 +218,8 @@ class ResultBuilder {
       if (!row.PresentAt(0)) continue;
       if (!context_->Hold(SampleCount(row), sizeof(VectorSample) + MemoryBytes(row))) break;
       HistogramPtr histogram = row.has_histograms() ? std::move(row.histograms[0]) : nullptr;
-      result.push_back({std::move(row.labels), grid_.start, row.values[0], std::move(histogram)});
+      const double value = histogram == nullptr ? row.values[0] : 0;
+      result.push_back({std::move(row.labels), grid_.start, value, std::move(histogram)});
     }
     return result;
   }

@@ -7,6 +7,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/strings.h"
 #include "lib/model/stale.h"
+#include "lib/storage/histogram_appender.h"
 #include "services/query/rules/recording_rule.h"
 
 namespace narthex::rules {
@@ -215,7 +216,10 @@ absl::Status Group::WriteSamples(size_t index, const promql::Vector& samples, Ti
   size_t refused = 0;
   for (const promql::VectorSample& sample : samples) {
     const storage::Refusal refusal =
-        appender->Append(sample.labels, sample.timestamp, sample.value);
+        sample.histogram != nullptr
+            ? storage::AppendHistogram(appender.get(), sample.labels, sample.timestamp,
+                                       *sample.histogram)
+            : appender->Append(sample.labels, sample.timestamp, sample.value);
     if (refusal == storage::Refusal::kNone) {
       written.insert(sample.labels);
     } else {
