@@ -55,8 +55,10 @@ class ChangedSet : public SeriesSet {
 
  private:
   struct Held {
-    Labels labels;                 // Changed.
-    std::vector<LabelView> group;  // Its labels before the name; views into `labels`.
+    Labels labels;  // Changed.
+    // Its labels before the name, or the first of them where labels are taken away; views into
+    // `labels`.
+    std::vector<LabelView> group;
     SampleBuffer samples;
   };
   struct Later {
@@ -77,7 +79,10 @@ class ChangedSet : public SeriesSet {
     // A label is added to what has labels behind its name at their common place. What has none
     // behind it comes after all that has the same labels and more before it; what has its own may
     // go before or behind the others.
-    moves_ = value_.empty() ? has : has || before == labels.size();
+    //
+    // One that loses its label may go before all that have more labels before the name, down to
+    // the first of them, which is the metric's name: those wait for it.
+    moves_ = has || (value_.empty() ? before > 1 : before == labels.size());
     if (value_.empty() ? !has : has) {
       changed_ = labels;
       return;
@@ -104,7 +109,8 @@ class ChangedSet : public SeriesSet {
   void Hold() {
     Held& held = held_.emplace_back();
     held.labels = changed_;
-    const size_t before = LabelsBefore(changed_, name_);
+    size_t before = LabelsBefore(changed_, name_);
+    if (value_.empty()) before = std::min<size_t>(before, 1);
     for (size_t i = 0; i < before; ++i) held.group.push_back(held.labels[i]);
     status_ = set_->ReadSamples(&held.samples);
     peeked_ = false;

@@ -10,8 +10,9 @@
 // Sets of series with one label more or less, in label order again. All functions are pure and
 // thread-safe; the sets have no thread safety, as all of them.
 //
-// A label moves a series only among those that have the same labels before its name: only what may
-// move is held back, its samples read, until no later series can come before it.
+// A label that comes moves a series only among those that have the same labels before its name, one
+// that goes among those of one metric: only what may move is held back, its samples read, until no
+// later series can come before it.
 namespace narthex::storage {
 
 // Every series that has no label `name` gets it with `value`. REQUIRES: neither is empty; `set` is
@@ -20,7 +21,7 @@ std::unique_ptr<SeriesSet> WithLabel(std::unique_ptr<SeriesSet> set, std::string
                                      std::string_view value);
 
 // No series has the label `name` any more; several that follow one another may then have equal
-// labels. REQUIRES: `set` is in label order.
+// labels. REQUIRES: `set` is in label order, and every series has another label.
 std::unique_ptr<SeriesSet> WithoutLabel(std::unique_ptr<SeriesSet> set, std::string_view name);
 
 }  // namespace narthex::storage

@@ -310,7 +310,7 @@ void HeadAppender::CheckExemplars(const AppendBatch& batch) {
     // What is refused is counted when it is added.
     if (slot != kNoSlot &&
         head_->exemplars_.Check(slot, entry.timestamp, entry.value, entry.labels) ==
-        ExemplarStore::Outcome::kStored) {
+            ExemplarStore::Outcome::kStored) {
       records_.AddExemplar(
           {head_->table_.cold(slot).reference, entry.timestamp, entry.value, entry.labels});
     }
@@ -453,9 +453,8 @@ absl::Status HeadAppender::TryAppend(const AppendBatch& batch, Sender* sender, u
     const Slot slot = slots_[entry.index];
     using Outcome = ExemplarStore::Outcome;
     const Outcome outcome =
-        slot == kNoSlot
-            ? Outcome::kStored
-            : head_->exemplars_.Add(slot, entry.timestamp, entry.value, entry.labels);
+        slot == kNoSlot ? Outcome::kStored
+                        : head_->exemplars_.Add(slot, entry.timestamp, entry.value, entry.labels);
     if (slot == kNoSlot || outcome != Outcome::kStored) {
       result->refused_exemplars.push_back({i, outcome});
     }

@@ -86,7 +86,7 @@ TEST_CASE("The service answers queries from its storage node, and says when that
   CHECK(posted.status == 200);
   CHECK(posted.body.find("\"stats\"") != std::string::npos);
   CHECK(f.Fetch(*app, "/metrics").body.find("prometheus_engine_queries") != std::string::npos);
-  CHECK(f.Fetch(*app, "/").body.find("Prometheus HTTP API") != std::string::npos);
+  CHECK(f.Fetch(*app, "/query").body.find("<html") != std::string::npos);
   f.storage.Stop();
   const http::ClientResponse away = f.Fetch(*app, "/api/v1/query?query=up");
   CHECK(away.status == 503);

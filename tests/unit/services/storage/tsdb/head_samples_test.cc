@@ -304,9 +304,8 @@ TEST_CASE("Exemplars come with samples, once each, and stay over restarts") {
   append(kStart + 6000, std::string(200, 'x'), 1);  // Longer than allowed.
   for (int restart = 0; restart < 2; ++restart) {
     const ExemplarStore& exemplars = db.db->head().exemplars();
-    const HeadReader reader(&db.db->head());
-    const std::vector<Exemplar> found =
-        exemplars.Select(reader.Find({})[0], kMinTimestamp, kMaxTimestamp);
+    const Slot slot = HeadReader(&db.db->head()).Find({})[0];
+    const std::vector<Exemplar> found = exemplars.Select(slot, kMinTimestamp, kMaxTimestamp);
     REQUIRE(found.size() == 3);
     for (size_t i = 0; i < 3; ++i) {
       CHECK(found[i].labels == Labels{{"trace_id", "t" + std::to_string(i + 2)}});
@@ -378,8 +377,7 @@ TEST_CASE("Metadata belong to their series, are logged on change, and stay over 
   for (int restart = 0; restart < 2; ++restart) {
     const MetadataStore& metadata = db.db->head().metadata();
     CHECK(metadata.entries() == 1);
-    const HeadReader reader(&db.db->head());
-    const std::vector<Slot> slots = reader.Find({});
+    const std::vector<Slot> slots = HeadReader(&db.db->head()).Find({});
     Metadata of;
     REQUIRE(metadata.Get(slots[0], &of));
     CHECK(of == Metadata{MetricType::kCounter, "second", "seconds"});

@@ -185,18 +185,18 @@ TEST_CASE("A delete hides what is there, for every reader and over restarts, and
   AppendAll(db.db.get(), references, kFrom + 11'000);
 
   for (int restart = 0; restart < 2; ++restart) {
-    const Head& head = db.db->head();
-    std::vector<storage::DeletedInterval> deleted;
-    const HeadReader reader(&head);
-    reader.Deleted(reader.Find(first)[0], &deleted);
-    REQUIRE(deleted.size() == 1);
-    CHECK(deleted[0].min_time == kFrom + 3000);
-    CHECK(deleted[0].max_time == kFrom + 5000);
-    reader.Deleted(reader.Find(second)[0], &deleted);
-    REQUIRE(deleted.size() == 1);
-    CHECK(deleted[0].max_time == kFrom + 10'000);
-    reader.Deleted(reader.Find(std::vector{Matcher::Equal("i", "2")})[0], &deleted);
-    CHECK(deleted.empty());
+    const auto deleted_of = [&db](const std::vector<Matcher>& matchers) {
+      const HeadReader reader(&db.db->head());
+      std::vector<storage::DeletedInterval> deleted;
+      reader.Deleted(reader.Find(matchers)[0], &deleted);
+      return deleted;
+    };
+    REQUIRE(deleted_of(first).size() == 1);
+    CHECK(deleted_of(first)[0].min_time == kFrom + 3000);
+    CHECK(deleted_of(first)[0].max_time == kFrom + 5000);
+    REQUIRE(deleted_of(second).size() == 1);
+    CHECK(deleted_of(second)[0].max_time == kFrom + 10'000);
+    CHECK(deleted_of({Matcher::Equal("i", "2")}).empty());
     const SeriesMap series = db.SelectAll();
     CHECK(series.at(SeriesLabels(0)).size() == 12 - 3);
     CHECK(series.at(SeriesLabels(1)) ==
