@@ -226,11 +226,13 @@ def start_on_a_full_disk():
         if not disk.mounted:
             return
         stack.start("storage", "query")
-        writer = Writer(stack.url("storage"), 1000)
+        # Not so fast that nothing is left to be written when the block is there.
+        writer = Writer(stack.url("storage"), 1000, pause=0.005)
         writer.thread.start()
         wait_for("a block and what is behind it", lambda: blocks_of(stack.path("storage")) and writer.next > 500)
         writer.stop.set()
         writer.thread.join()
+        assert writer.next < 850, writer.next
         # A clean stop: after another the start would make room by what it takes away.
         stack.kill("storage", signal.SIGTERM)
         disk.fill()
