@@ -114,6 +114,7 @@ def case_random():
     total, empty, errors, reasons = both.compare_all(requests, random_queries.explained)
     print(f"{total} random queries of seed {seed}: {empty} empty, {errors} errors; differences with a reason: {dict(reasons)}")
     assert empty + errors < total / 2, "too many are empty or errors: the comparison says little"
+    assert sum(reasons.values()) <= total / 50, f"more differences with a reason than there should be: {dict(reasons)}"
 
 
 if __name__ == "__main__":
